@@ -1,0 +1,1 @@
+"""Results and published numbers in; tables, figures and reports out. No torch, no emulator."""

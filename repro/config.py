@@ -1,0 +1,116 @@
+"""The configurations that have a name, and configurations as plain values."""
+
+import dataclasses
+import typing
+from typing import Any
+
+from repro.settings import AgentConfig, Config, ConfigError, TrainingConfig, settings
+from wrappers.protocol import MACHADO2018, NATURE, NATURE_TEXT, Protocol, ProtocolError
+
+__all__ = [
+    "PRESETS",
+    "AgentConfig",
+    "Config",
+    "ConfigError",
+    "TrainingConfig",
+    "differences",
+    "from_dict",
+    "preset",
+    "settings",
+    "to_dict",
+]
+
+PRESETS: dict[str, Config] = {
+    "nature": Config(),
+    # "Frames" taken at their word, as emulator frames, except where the text itself says
+    # otherwise: 38 days of play are 200 million frames, and replay keeps frames it was shown.
+    "nature-text": Config(
+        protocol=NATURE_TEXT,
+        agent=AgentConfig(
+            replay_draw=32,
+            learning_starts_steps=12_500,
+            target_every_steps=40_000,
+            epsilon_hold_steps=0,
+            epsilon_decay_steps=250_000,
+        ),
+        training=TrainingConfig(eval_every_steps=62_500, eval_steps=33_750),
+    ),
+    "machado2018": Config(protocol=MACHADO2018),
+    "cartpole": Config(
+        environment="gymnasium",
+        protocol=dataclasses.replace(NATURE, action_repeat_frames=1, stack_frames=1),
+        agent=AgentConfig(
+            network="mlp",
+            hidden_units=128,
+            replay_steps=100_000,
+            learning_starts_steps=1_000,
+            target_every_steps=500,
+            epsilon_end=0.02,
+            epsilon_hold_steps=1_000,
+            epsilon_decay_steps=20_000,
+        ),
+        training=TrainingConfig(
+            frames=200_000,
+            eval_every_steps=10_000,
+            eval_steps=5_000,
+            eval_epsilon=0.0,
+            final_episodes=100,
+            checkpoint_every_steps=50_000,
+            log_every_steps=5_000,
+        ),
+    ),
+}
+
+
+def preset(name: str) -> Config:
+    """Return the configuration of that name: nature, nature-text, machado2018 or cartpole.
+
+    Raises:
+        ConfigError: naming those there are.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"no preset named {name!r}; there are: {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def differences(one: Config, other: Config) -> dict[str, tuple[Any, Any]]:
+    """Map each field in which two configurations differ to both values."""
+    pairs = zip(settings(one), settings(other), strict=True)
+    return {
+        f"{part}{item.name}": (mine, theirs)
+        for (_, part, item, mine), (_, _, _, theirs) in pairs
+        if mine != theirs
+    }
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+    """Every field, nested as declared, ready for JSON."""
+    return dataclasses.asdict(config)
+
+
+def from_dict(values: dict[str, Any]) -> Config:
+    """Rebuild what :func:`to_dict` wrote.
+
+    Raises:
+        ConfigError: when a field is missing, unknown or out of range.
+    """
+    try:
+        return Config(
+            environment=values["environment"],
+            protocol=Protocol(**_tuples(Protocol, values["protocol"])),
+            agent=AgentConfig(**values["agent"]),
+            training=TrainingConfig(**values["training"]),
+        )
+    except (KeyError, TypeError, ProtocolError) as error:
+        raise ConfigError(f"not a configuration of this version: {error}") from error
+
+
+def _tuples(kind: type, values: dict[str, Any]) -> dict[str, Any]:
+    """JSON knows no tuples; give those fields back theirs."""
+    hints = typing.get_type_hints(kind)
+    return {
+        name: tuple(value)
+        if isinstance(value, list) and typing.get_origin(hints.get(name)) is tuple
+        else value
+        for name, value in values.items()
+    }

@@ -1,0 +1,187 @@
+"""Playing for scores: the final and the periodic protocol, and the random player.
+
+Knows nothing of networks: a player is a function from an observation to an
+action. Torch is not needed here.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from repro import provenance, records
+from wrappers.protocol import NATURE, Protocol
+
+RANDOM_ACTION_FRAMES = 6  # 10 Hz, the rate of a fast human; Methods and ledger row 26
+
+Player = Callable[[NDArray[Any]], int]
+PlayerFactory = Callable[[np.random.Generator], Player]
+
+
+@dataclass(frozen=True)
+class Game:
+    """One scored game.
+
+    ``score`` is the raw return, ``frames`` the length in emulator frames with the no-op
+    start; ``truncated`` when the time cap ended it; not ``completed`` when the evaluation's
+    budget did.
+    """
+
+    episode: int
+    seed: int
+    score: float
+    frames: int
+    truncated: bool
+    completed: bool
+    steps: int
+
+    def row(self, kind: str, weights: str, step: int) -> dict[str, Any]:
+        """As a row of evaluations.csv; ``step`` is the training step of the weights."""
+        return {
+            "kind": kind,
+            "weights": weights,
+            "step": step,
+            "episode": self.episode,
+            "seed": self.seed,
+            "return": self.score,
+            "frames": self.frames,
+            "truncated": self.truncated,
+            "completed": self.completed,
+        }
+
+
+def episode_seed(seed: int, step: int, episode: int) -> int:
+    """Derive the seed of one evaluation game from the run's, so that any can be replayed."""
+    return int(np.random.SeedSequence([seed, step, episode]).generate_state(1)[0] >> 1)
+
+
+def play_game(
+    env: gym.Env[Any, Any], make_player: PlayerFactory, episode: int, seed: int, max_steps: int = 0
+) -> Game:
+    """Play one game to its end, its time cap or ``max_steps`` agent steps (0 for no bound).
+
+    Args:
+        env: whole games, raw rewards.
+        make_player: given a generator seeded for this game.
+        episode: its number, from 0.
+        seed: of the environment and the player.
+        max_steps: what is left of the evaluation's budget.
+    """
+    player = make_player(np.random.default_rng(seed))
+    observation, _ = env.reset(seed=seed)
+    score, steps, frames = 0.0, 0, 0
+    terminated = truncated = False
+    while not (terminated or truncated) and not (max_steps and steps == max_steps):
+        observation, reward, terminated, truncated, info = env.step(player(observation))
+        score += float(reward)
+        steps += 1
+        frames = info.get("episode_frame_number", steps)
+    completed = terminated or truncated
+    return Game(episode, seed, score, frames, truncated, completed, steps)
+
+
+def play_episodes(
+    env: gym.Env[Any, Any], make_player: PlayerFactory, seed: int, step: int, episodes: int
+) -> Iterator[Game]:
+    """The final protocol: a number of whole games (ledger row 25)."""
+    for episode in range(episodes):
+        yield play_game(env, make_player, episode, episode_seed(seed, step, episode))
+
+
+def play_steps(
+    env: gym.Env[Any, Any], make_player: PlayerFactory, seed: int, step: int, steps: int
+) -> Iterator[Game]:
+    """The periodic protocol: as many games as fit into a number of steps (ledger row 24).
+
+    The last game is cut where the budget ends and then is not ``completed``.
+    """
+    episode = 0
+    while steps > 0:
+        game = play_game(env, make_player, episode, episode_seed(seed, step, episode), steps)
+        yield game
+        steps -= game.steps
+        episode += 1
+
+
+def mean_score(games: list[Game]) -> float:
+    """Mean over completed games, 0 if there is none (ledger row 24)."""
+    scores = [game.score for game in games if game.completed]
+    return float(np.mean(scores)) if scores else 0.0
+
+
+def random_player(actions: int) -> PlayerFactory:
+    """Uniformly random actions, 0 to ``actions - 1``."""
+
+    def make(generator: np.random.Generator) -> Player:
+        return lambda _: int(generator.integers(actions))
+
+    return make
+
+
+def random_protocol(protocol: Protocol = NATURE) -> Protocol:
+    """The random player's protocol: each action lasts six frames (ledger row 26)."""
+    return dataclasses.replace(protocol, action_repeat_frames=RANDOM_ACTION_FRAMES)
+
+
+def run_random(
+    game: str, seed: int, episodes: int, suite: Path, protocol: Protocol = NATURE
+) -> Iterator[Game]:
+    """Score the random player and record it as a run; yields each game as it ends.
+
+    The run directory gets the games one by one; a repeated call goes on where the
+    last one stopped, and yields nothing if that was the end.
+
+    Raises:
+        RunDirectoryError: if the directory is in use or belongs to another configuration.
+    """
+    from wrappers.envs import make_eval_env
+
+    slow = random_protocol(protocol)
+    identity = {
+        "game": game,
+        "seed": seed,
+        "preset": "random",
+        "episodes": episodes,
+        "config": {"environment": "atari", "protocol": dataclasses.asdict(slow)},
+    }
+    with records.RunDirectory(records.run_path(suite, game, seed), identity) as run:
+        if run.done:
+            return
+        env = make_eval_env(game, seed, slow)
+        records.write_json(run.path / "provenance.json", describe(game, env))
+        table = run.table("evaluations.csv")
+        rows = records.read_rows(run.path / "evaluations.csv")
+        make_player = random_player(int(env.action_space.n))  # type: ignore[attr-defined]
+        for episode in range(len(rows), episodes):
+            result = play_game(env, make_player, episode, episode_seed(seed, 0, episode))
+            table.append(result.row("final", "random", 0))
+            yield result
+        table.close()
+        env.close()
+        scores = [float(row["return"]) for row in records.read_rows(run.path / "evaluations.csv")]
+        records.write_json(run.path / "done.json", summary(scores))
+
+
+def describe(game: str, env: gym.Env[Any, Any]) -> dict[str, Any]:
+    """Provenance of a run on an Atari game: that of the machine, the ROM and the actions."""
+    found = provenance.collect()
+    if hasattr(env.unwrapped, "ale"):
+        from ale_py import roms
+
+        found["rom_md5"] = provenance.md5(Path(str(roms.get_rom_path(game))))
+        found["actions"] = env.unwrapped.get_action_meanings()  # type: ignore[attr-defined]
+    return found
+
+
+def summary(scores: list[float]) -> dict[str, Any]:
+    """Mean and sample standard deviation of scores, as done.json keeps them."""
+    return {
+        "episodes": len(scores),
+        "mean_return": float(np.mean(scores)),
+        "sd_return": float(np.std(scores, ddof=1)) if len(scores) > 1 else None,
+    }

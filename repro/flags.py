@@ -1,0 +1,87 @@
+"""Command-line flags made from the configuration's fields, and a parser that errs in one line."""
+
+import argparse
+import dataclasses
+import sys
+import typing
+from typing import Any, NoReturn
+
+from repro import config
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Reports wrong use in one line on standard error and exits with 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """One line: what is wrong, and where help is."""
+        sys.stderr.write(f"{self.prog}: {message} (see {self.prog} --help)\n")
+        sys.exit(2)
+
+
+def count(text: str) -> int:
+    """A whole number more than zero; accepts 1_000_000 and 1e6."""
+    try:
+        value = float(text.replace("_", ""))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if value != value or value in (float("inf"), float("-inf")) or value != int(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"must be more than zero, got {text}")
+    return int(value)
+
+
+def natural(text: str) -> int:
+    """A whole number, zero or more."""
+    return 0 if text.strip("0_") == "" and text else count(text)
+
+
+def add_settings(parser: argparse.ArgumentParser, default: config.Config) -> None:
+    """Add one flag per configuration field; one that is not given leaves no attribute."""
+    groups = {
+        "": parser.add_argument_group("experiment"),
+        "protocol.": parser.add_argument_group("environment (see `repro protocol`)"),
+        "agent.": parser.add_argument_group("agent"),
+        "training.": parser.add_argument_group("training and evaluation"),
+    }
+    for owner, part, item, value in config.settings(default):
+        hint = typing.get_type_hints(type(owner))[item.name]
+        unit = item.metadata["unit"]
+        shown = " ".join(map(str, value)) if isinstance(value, tuple) else value
+        options: dict[str, Any] = {
+            "dest": part + item.name,
+            "default": argparse.SUPPRESS,
+            "help": f"{item.metadata['doc']} [{f'{unit}, ' if unit else ''}default {shown}]",
+        }
+        if hint is bool:
+            options["action"] = argparse.BooleanOptionalAction
+        elif typing.get_origin(hint) is typing.Literal:
+            options["choices"] = typing.get_args(hint)
+            options["type"] = type(value)
+        elif isinstance(value, tuple):
+            options |= {"nargs": len(value), "type": float, "metavar": "X"}
+        else:
+            options["type"] = natural if hint is int else float
+            options["metavar"] = "N" if hint is int else "X"
+        groups[part].add_argument("--" + item.name.replace("_", "-"), **options)
+
+
+def read_settings(arguments: argparse.Namespace, default: config.Config) -> config.Config:
+    """Replace in ``default`` the fields whose flags were given.
+
+    Raises:
+        ConfigError, ProtocolError: if a value is out of range.
+    """
+    given = vars(arguments)
+    changed: dict[str, dict[str, Any]] = {}
+    for _, part, item, value in config.settings(default):
+        key = part + item.name
+        if key in given:
+            new = tuple(given[key]) if isinstance(value, tuple) else given[key]
+            changed.setdefault(part.rstrip("."), {})[item.name] = new
+    parts = {
+        name: dataclasses.replace(getattr(default, name), **values)
+        for name, values in changed.items()
+        if name
+    }
+    return dataclasses.replace(default, **changed.get("", {}), **parts)

@@ -1,0 +1,276 @@
+"""The run directory: its files, their columns, how they are written, trimmed and read.
+
+SUITE/<game>/seed-<n>/ holds
+
+==================== ======================================================================
+config.json          game, seed, preset and every field of the configuration
+provenance.json      code, libraries, emulator, ROM, action set, hardware
+train_episodes.csv   a row per training game
+evaluations.csv      a row per evaluation game
+learning.csv         a row per ``log_every_steps``
+best.safetensors     weights of the best periodic evaluation
+last.safetensors     weights at the end
+checkpoint/          the whole state of an unfinished run
+done.json            written last: the completion marker
+==================== ======================================================================
+
+One process writes a run at a time. Rows reach the disk as they are made, and
+a resumed run first drops those that are newer than its checkpoint. A file
+that is replaced is written beside, fsynced and renamed over.
+"""
+
+import csv
+import fcntl
+import io
+import json
+import os
+import re
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA = 1
+TRAIN_EPISODES = ("step", "frames", "game", "return", "game_frames", "epsilon")
+EVALUATIONS = (
+    "kind", "weights", "step", "episode", "seed", "return", "frames", "truncated", "completed",
+)  # fmt: skip
+LEARNING = (
+    "step", "frames", "updates", "epsilon", "loss", "mean_max_q", "frames_per_second",
+)  # fmt: skip
+TABLES = {
+    "train_episodes.csv": TRAIN_EPISODES,
+    "evaluations.csv": EVALUATIONS,
+    "learning.csv": LEARNING,
+}
+
+
+class RunDirectoryError(RuntimeError):
+    """The directory cannot be used for this run; the message says what to do."""
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Replace a file as a whole: readers see the old or the new one, never a part."""
+    beside = path.with_name(f".{path.name}.tmp")
+    with beside.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write readable JSON, atomically."""
+    write_atomic(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        RunDirectoryError: naming the file, if it is not one.
+    """
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise RunDirectoryError(f"cannot read {path}: {error}") from error
+    if not isinstance(value, dict):
+        raise RunDirectoryError(f"{path} does not hold a JSON object")
+    return value
+
+
+class Table:
+    """A CSV file of the run directory, appended to row by row.
+
+    Args:
+        path: the file; its name decides the columns.
+
+    Raises:
+        RunDirectoryError: if the file there has other columns.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._columns = TABLES[path.name]
+        fresh = not path.exists() or path.stat().st_size == 0
+        if not fresh:
+            with path.open(newline="") as file:
+                header = tuple(next(csv.reader(file), ()))
+            if header != self._columns:
+                raise RunDirectoryError(f"{path} has other columns than this version writes")
+        self._file = path.open("a", newline="")
+        self._writer = csv.DictWriter(self._file, self._columns, lineterminator="\n")
+        if fresh:
+            self._writer.writeheader()
+            self._file.flush()
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Write one row and flush it."""
+        self._writer.writerow(row)
+        self._file.flush()
+
+    def trim(self, step: int) -> None:
+        """Drop the rows made after ``step``, and a last line that was cut short."""
+        self._file.close()
+        kept = io.StringIO(newline="")
+        writer = csv.DictWriter(kept, self._columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(row for row in read_rows(self._path) if int(row["step"]) <= step)
+        write_atomic(self._path, kept.getvalue().encode())
+        self._file = self._path.open("a", newline="")
+        self._writer = csv.DictWriter(self._file, self._columns, lineterminator="\n")
+
+    def close(self) -> None:
+        """Flush to the disk and close."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Read the complete rows of a table; a last line without its newline is not one."""
+    text = path.read_text()
+    whole = text[: text.rfind("\n") + 1]
+    return list(csv.DictReader(io.StringIO(whole)))
+
+
+class RunDirectory:
+    """SUITE/<game>/seed-<n>, held by one process at a time. Use as a context manager.
+
+    Args:
+        path: made if it is not there.
+        identity: what config.json must hold (game, seed, preset, configuration).
+
+    Raises:
+        RunDirectoryError: on entering, if another process holds the directory or it
+            belongs to another configuration.
+    """
+
+    def __init__(self, path: Path, identity: Mapping[str, Any]) -> None:
+        self.path = path
+        self._identity = json.loads(json.dumps({"schema": SCHEMA, **identity}))
+        self._lock: IO[str] | None = None
+
+    def __enter__(self) -> "RunDirectory":
+        """Lock the directory and make sure that it is ours."""
+        if self.path.exists() and not self.path.is_dir():
+            raise RunDirectoryError(f"{self.path} is a file; choose another --out")
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = (self.path / ".lock").open("a+")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.seek(0)
+            owner = self._lock.read().strip() or "another process"
+            self._lock.close()
+            raise RunDirectoryError(
+                f"{self.path} is in use by {owner}; wait for it, or choose another --seed or --out"
+            ) from error
+        self._lock.truncate(0)
+        self._lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        self._lock.flush()
+        try:
+            self._claim()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let the directory go."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _claim(self) -> None:
+        config = self.path / "config.json"
+        if config.exists():
+            there = read_json(config)
+            changed = [
+                f"{name} is {old!r} there, {new!r} here"
+                for name, old, new in _changes(there, self._identity)
+            ]
+            if changed:
+                raise RunDirectoryError(
+                    f"{self.path} belongs to another configuration ({'; '.join(changed[:4])}); "
+                    "choose another --out, or repeat the command that made it"
+                )
+        elif any(item.name != ".lock" for item in self.path.iterdir()):
+            raise RunDirectoryError(
+                f"{self.path} has files but no config.json, so it is not a run; "
+                "choose another --out"
+            )
+        else:
+            write_json(config, self._identity)
+
+    @property
+    def done(self) -> dict[str, Any] | None:
+        """What done.json says, ``None`` while the run is unfinished."""
+        marker = self.path / "done.json"
+        return read_json(marker) if marker.exists() else None
+
+    def table(self, name: str) -> Table:
+        """Open one of the CSV files for appending."""
+        return Table(self.path / name)
+
+
+def _changes(old: Any, new: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in [*new, *(key for key in old if key not in new)]:
+            name = f"{prefix}.{key}" if prefix else key
+            yield from _changes(old.get(key), new.get(key), name)
+    elif old != new:
+        yield prefix, old, new
+
+
+def run_path(suite: Path, game: str, seed: int) -> Path:
+    """Where a run lives: SUITE/<game>/seed-<n>."""
+    return suite / game / f"seed-{seed}"
+
+
+def runs(path: Path) -> Iterator[Path]:
+    """Yield the run directories at or below a path, sorted."""
+    yield from sorted(file.parent for file in path.rglob("config.json"))
+
+
+def read_results(path: Path | str) -> "pd.DataFrame":
+    """Read every evaluation game at or below a path.
+
+    Args:
+        path: a run, a game, a suite or the whole of results/.
+
+    Returns:
+        A DataFrame: suite, game, run_seed, finished, train_frames, then the columns of
+        evaluations.csv. ``frames`` are emulator frames of that game, ``return`` is raw.
+
+    Raises:
+        RunDirectoryError: if there is no run there.
+    """
+    import pandas as pd
+
+    parts = []
+    for run in runs(Path(path)):
+        table = run / "evaluations.csv"
+        seed = re.fullmatch(r"seed-(\d+)", run.name)
+        if not table.exists() or seed is None:
+            continue
+        config = read_json(run / "config.json")
+        part = pd.read_csv(table)
+        part.insert(0, "suite", run.parent.parent.name)
+        part.insert(1, "game", config["game"])
+        part.insert(2, "run_seed", int(seed.group(1)))
+        part.insert(3, "finished", (run / "done.json").exists())
+        training = config.get("config", {}).get("training", {})
+        part.insert(4, "train_frames", training.get("frames", 0))
+        parts.append(part)
+    if not parts:
+        raise RunDirectoryError(f"no evaluations at or below {path}")
+    return pd.concat(parts, ignore_index=True)

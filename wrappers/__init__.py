@@ -1,0 +1,29 @@
+"""Paper-faithful Atari environments: raw emulator frames in, what the 2015 agent saw out.
+
+The names below load the emulator only when they are used, so that reading a
+:class:`~wrappers.protocol.Protocol` costs nothing.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from wrappers.protocol import PRESETS, Protocol
+
+if TYPE_CHECKING:
+    from wrappers.envs import apply, make_emulator, make_eval_env, make_train_env
+
+__all__ = [
+    "PRESETS",
+    "Protocol",
+    "apply",
+    "make_emulator",
+    "make_eval_env",
+    "make_train_env",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in {"apply", "make_emulator", "make_eval_env", "make_train_env"}:
+        from wrappers import envs
+
+        return getattr(envs, name)
+    raise AttributeError(f"module 'wrappers' has no attribute {name!r}")

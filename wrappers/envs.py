@@ -1,0 +1,182 @@
+"""The one assembly: emulator, then each row of the ledger in its place."""
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import ale_py
+import gymnasium as gym
+import numpy as np
+from ale_py import roms
+from gymnasium import spaces
+
+from wrappers.actions import ActionRepeat
+from wrappers.frames import Bytes, FrameStack, Luminance, MaxPool
+from wrappers.protocol import NATURE, Protocol, ProtocolError
+from wrappers.rewards import ClipReward, GameScore
+from wrappers.starts import LifeLoss, NoopStart, TimeCap
+
+
+class UnknownGameError(ProtocolError):
+    """No game of that name; the message names the nearest."""
+
+
+class MissingROMError(FileNotFoundError):
+    """The emulator knows the game but its ROM is not there."""
+
+
+def make_emulator(
+    game: str, protocol: Protocol = NATURE, render_mode: str | None = None
+) -> gym.Env[Bytes, Any]:
+    """Make the raw emulator: one step is one frame, RGB uint8, no cap of its own.
+
+    Args:
+        game: the ROM's snake_case name, such as ``space_invaders``.
+        protocol: decides stickiness and action set.
+        render_mode: as for ``gymnasium.make``.
+
+    Raises:
+        UnknownGameError: if the emulator has no such game.
+        MissingROMError: if the game's ROM is not installed.
+    """
+    known = roms.get_all_rom_ids()
+    if game not in known:
+        near = difflib.get_close_matches(game.lower(), known, n=1, cutoff=0.4)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise UnknownGameError(f"the emulator has no game named {game!r}{hint}")
+    path = roms.get_rom_path(game)
+    if path is None or not Path(path).is_file():
+        raise MissingROMError(
+            f"the ROM of {game} is missing from the emulator package; "
+            "reinstall it: pip install --force-reinstall --no-deps ale-py"
+        )
+    ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
+    gym.register_envs(ale_py)
+    title = "".join(word.capitalize() for word in game.split("_"))
+    return gym.make(
+        f"ALE/{title}-v5",
+        frameskip=1,
+        repeat_action_probability=protocol.sticky_probability,
+        full_action_space=not protocol.minimal_actions,
+        max_num_frames_per_episode=0,
+        obs_type="rgb",
+        render_mode=render_mode,
+        disable_env_checker=True,
+    )
+
+
+def check_emulator(env: gym.Env[Any, Any], protocol: Protocol) -> None:
+    """Refuse an environment that would quietly break the protocol.
+
+    Raises:
+        ProtocolError: naming what is wrong and how to make the environment instead.
+    """
+    space = env.observation_space
+    if (
+        not isinstance(space, spaces.Box)
+        or space.dtype != np.uint8
+        or len(space.shape) != 3
+        or space.shape[2] != 3
+    ):
+        raise ProtocolError(
+            f"the emulator must show uint8 RGB screens (height, width, 3), not {space}; "
+            'make it with obs_type="rgb"'
+        )
+    if not isinstance(env.action_space, spaces.Discrete):
+        raise ProtocolError(
+            f"the emulator must take discrete actions, not {env.action_space}; "
+            "make it with continuous=False"
+        )
+    frameskip = getattr(env.unwrapped, "_frameskip", 1)
+    if frameskip != 1:
+        raise ProtocolError(
+            f"the emulator skips frames itself (frameskip={frameskip}), so every action would be "
+            "repeated twice over; make it with frameskip=1"
+        )
+    ale = getattr(env.unwrapped, "ale", None)
+    if ale is None:
+        return
+    sticky = ale.getFloat("repeat_action_probability")
+    if abs(sticky - protocol.sticky_probability) > 1e-6:
+        raise ProtocolError(
+            f"the emulator repeats actions with probability {sticky:g}, the protocol says "
+            f"{protocol.sticky_probability:g}; make it with "
+            f"repeat_action_probability={protocol.sticky_probability:g}"
+        )
+    minimal = len(ale.getMinimalActionSet())
+    expected = minimal if protocol.minimal_actions else len(ale.getLegalActionSet())
+    if env.action_space.n != expected:
+        raise ProtocolError(
+            f"the emulator offers {env.action_space.n} actions, the protocol wants {expected}; "
+            f"make it with full_action_space={not protocol.minimal_actions}"
+        )
+
+
+def apply(
+    env: gym.Env[Bytes, Any], protocol: Protocol = NATURE, *, training: bool
+) -> gym.Env[Bytes, Any]:
+    """Wrap a raw emulator, for training or for scoring.
+
+    Args:
+        env: one step is one emulator frame; uint8 RGB screens; discrete actions, 0 doing
+            nothing; ``info`` has ``lives`` and ``episode_frame_number``.
+        protocol: what to do to it.
+        training: with lost lives as terminals, clipped rewards and the training cap, if the
+            protocol has them. Scoring has neither of the first two.
+
+    Returns:
+        An environment whose observations are uint8 ``(stack, 84, 84)``, oldest frame first.
+
+    Raises:
+        ProtocolError: if ``env`` does not fit.
+    """
+    check_emulator(env, protocol)
+    cap_frames = protocol.train_cap_frames if training else protocol.eval_cap_frames
+    # One step of these four is one emulator frame ...
+    if cap_frames:
+        env = TimeCap(env, cap_frames)
+    if protocol.max_pool_frames == 2:
+        env = MaxPool(env)
+    if training and protocol.life_loss_terminal:
+        env = LifeLoss(env)
+    if protocol.noop_max_frames:
+        env = NoopStart(env, protocol.noop_max_frames, protocol.noops_after_lost_life)
+    # ... and from here on one agent decision.
+    env = ActionRepeat(env, protocol.action_repeat_frames)
+    env = GameScore(env)
+    env = Luminance(
+        env, protocol.luminance_weights, protocol.screen_pixels, protocol.resize, protocol.to_byte
+    )
+    env = FrameStack(env, protocol.stack_frames)
+    if training and protocol.clip_rewards:
+        env = ClipReward(env)
+    return env
+
+
+def make_train_env(
+    game: str, seed: int, protocol: Protocol = NATURE, render_mode: str | None = None
+) -> gym.Env[Bytes, Any]:
+    """Make a game as the agent trains on it: uint8 (4, 84, 84), oldest frame first, seeded.
+
+    Raises:
+        UnknownGameError, MissingROMError: as :func:`make_emulator`.
+    """
+    return _seeded(apply(make_emulator(game, protocol, render_mode), protocol, training=True), seed)
+
+
+def make_eval_env(
+    game: str, seed: int, protocol: Protocol = NATURE, render_mode: str | None = None
+) -> gym.Env[Bytes, Any]:
+    """Make a game as it is scored: whole games, raw rewards, time cap; otherwise alike.
+
+    Raises:
+        UnknownGameError, MissingROMError: as :func:`make_emulator`.
+    """
+    emulator = make_emulator(game, protocol, render_mode)
+    return _seeded(apply(emulator, protocol, training=False), seed)
+
+
+def _seeded(env: gym.Env[Bytes, Any], seed: int) -> gym.Env[Bytes, Any]:
+    env.reset(seed=seed)
+    env.action_space.seed(seed)
+    return env

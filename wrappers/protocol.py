@@ -1,0 +1,179 @@
+"""Every choice that turns an emulator into the paper's environment, as one frozen value.
+
+Each field carries its unit, its source and its row in the fidelity ledger
+(docs/fidelity.md), once, beside its value. ``NATURE`` follows the code that
+was released with Mnih et al., Nature 518 (2015), and the text where that code
+is silent; ``NATURE_TEXT`` takes the text literally; ``MACHADO2018`` is the
+protocol of Machado et al., JAIR 61 (2018).
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+class ProtocolError(ValueError):
+    """A protocol that contradicts itself, or an environment that does not fit its protocol."""
+
+
+def setting(default: Any, *, unit: str, source: str, row: int | None, doc: str) -> Any:
+    """Declare a configuration field with its unit, its source and its ledger row.
+
+    Args:
+        default: the field's value in preset ``nature``.
+        unit: "frames" (emulator), "steps" (agent decisions), "updates" and so on; "" if none.
+        source: where the value is printed, or "code" for the released program.
+        row: the row of the fidelity ledger, or ``None`` for choices of our own.
+        doc: one sentence, shown in help texts and in `repro protocol`.
+    """
+    return dataclasses.field(
+        default=default, metadata={"unit": unit, "source": source, "row": row, "doc": doc}
+    )
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The environment half of the configuration. Frozen; change it with ``dataclasses.replace``.
+
+    Raises:
+        ProtocolError: from ``__post_init__`` when a value is out of range.
+    """
+
+    action_repeat_frames: int = setting(
+        4,
+        unit="frames",
+        source="Extended Data Table 1",
+        row=1,
+        doc="emulator frames each chosen action lasts; cut short when the game or life ends",
+    )
+    max_pool_frames: Literal[1, 2] = setting(
+        2,
+        unit="frames",
+        source="Methods, Preprocessing",
+        row=2,
+        doc="shown frames whose per-pixel, per-colour maximum is taken (against flicker)",
+    )
+    luminance_weights: tuple[float, float, float] = setting(
+        (0.299, 0.587, 0.114),
+        unit="",
+        source="code",
+        row=3,
+        doc="weights of red, green and blue in the luminance",
+    )
+    screen_pixels: int = setting(
+        84,
+        unit="pixels",
+        source="Methods, Preprocessing",
+        row=4,
+        doc="height and width of what the network sees",
+    )
+    resize: Literal["area", "linear"] = setting(
+        "area",
+        unit="",
+        source="code",
+        row=4,
+        doc="how the screen shrinks: exact area average, or the bilinear slip of others",
+    )
+    to_byte: Literal["truncate", "round"] = setting(
+        "truncate",
+        unit="",
+        source="code",
+        row=5,
+        doc="how a luminance becomes a byte, after the resize",
+    )
+    stack_frames: int = setting(
+        4,
+        unit="agent frames",
+        source="Extended Data Table 1",
+        row=6,
+        doc="most recent screens in one observation, zeroed across terminals",
+    )
+    minimal_actions: bool = setting(
+        True,
+        unit="",
+        source="Methods, Training details",
+        row=7,
+        doc="offer the game's minimal action set rather than all 18 actions",
+    )
+    noop_max_frames: int = setting(
+        30,
+        unit="frames",
+        source="Extended Data Table 1",
+        row=8,
+        doc="a game starts with 1 to this many emulator frames of doing nothing; 0 for none",
+    )
+    noops_after_lost_life: bool = setting(
+        True,
+        unit="",
+        source="code",
+        row=8,
+        doc="in training, also do nothing after a lost life, for one frame more",
+    )
+    life_loss_terminal: bool = setting(
+        True,
+        unit="",
+        source="Methods, Training details",
+        row=9,
+        doc="in training, a lost life ends the episode while the game goes on",
+    )
+    clip_rewards: bool = setting(
+        True,
+        unit="",
+        source="Methods, Training details",
+        row=10,
+        doc="in training, clip the summed reward of a step to [-1, 1]",
+    )
+    train_cap_frames: int = setting(
+        0,
+        unit="frames",
+        source="code",
+        row=None,
+        doc="longest training game; 0 for no cap",
+    )
+    eval_cap_frames: int = setting(
+        18_000,
+        unit="frames",
+        source="Methods, Evaluation procedure",
+        row=25,
+        doc="longest game that is scored (five minutes); 0 for no cap",
+    )
+    sticky_probability: float = setting(
+        0.0,
+        unit="probability",
+        source="code",
+        row=28,
+        doc="chance that the emulator repeats the last frame's action instead",
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse values that no environment can be built from."""
+        for name in ("action_repeat_frames", "screen_pixels", "stack_frames"):
+            if getattr(self, name) < 1:
+                raise ProtocolError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("noop_max_frames", "train_cap_frames", "eval_cap_frames"):
+            if getattr(self, name) < 0:
+                raise ProtocolError(f"{name} must not be negative, got {getattr(self, name)}")
+        if self.max_pool_frames not in (1, 2):
+            raise ProtocolError(f"max_pool_frames must be 1 or 2, not {self.max_pool_frames}")
+        if not 0.0 <= self.sticky_probability < 1.0:
+            raise ProtocolError(
+                f"sticky_probability must be in [0, 1), not {self.sticky_probability}"
+            )
+        for name, choices in (("resize", ("area", "linear")), ("to_byte", ("truncate", "round"))):
+            if getattr(self, name) not in choices:
+                raise ProtocolError(f"{name} must be one of {choices}, not {getattr(self, name)!r}")
+
+
+NATURE = Protocol()
+NATURE_TEXT = dataclasses.replace(NATURE, noops_after_lost_life=False)
+MACHADO2018 = dataclasses.replace(
+    NATURE,
+    minimal_actions=False,
+    noop_max_frames=0,
+    noops_after_lost_life=False,
+    life_loss_terminal=False,
+    train_cap_frames=108_000,
+    eval_cap_frames=108_000,
+    sticky_probability=0.25,
+)
+PRESETS = {"nature": NATURE, "nature-text": NATURE_TEXT, "machado2018": MACHADO2018}
