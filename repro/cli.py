@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from repro import config, games
+from repro import config, flags, games
 from repro.flags import OneLineParser, count, natural
 from repro.records import RunDirectoryError
 from wrappers.protocol import ProtocolError
@@ -86,9 +86,45 @@ def _random(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     parser.set_defaults(run=run)
 
 
+def _train(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+    early = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    early.add_argument("--preset", default="nature")
+    default = config.preset(early.parse_known_args(list(arguments))[0].preset)
+    parser.add_argument("game", metavar="GAME", help="one of `repro games`")
+    parser.add_argument("--seed", type=natural, default=0, metavar="N", help="[default 0]")
+    parser.add_argument(
+        "--preset", choices=config.PRESETS, default="nature",
+        help="configuration to start from; its values are the defaults below [default nature]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", type=Path, metavar="SUITE", help="folder of the runs [default results/PRESET]"
+    )
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... [default cpu]")
+    parser.add_argument(
+        "--threads", type=count, metavar="N", help="processor threads [default: all cores]"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress line")
+    flags.add_settings(parser, default)
+
+    def run(options: argparse.Namespace) -> int:
+        chosen = flags.read_settings(options, default)
+        atari = chosen.environment == "atari"
+        game = games.find(options.game).name if atari else options.game
+        suite = options.out or Path("results") / options.preset
+        from repro import train
+
+        return train.command(
+            train.Run(game, options.seed, options.preset, chosen),
+            suite, options.device, options.threads, not options.quiet,
+        )  # fmt: skip
+
+    parser.set_defaults(run=run)
+
+
 Adder = Callable[[argparse.ArgumentParser, Sequence[str]], None]
 COMMANDS: dict[str, tuple[Adder, str]] = {
     "games": (_games, "List the 49 games."),
+    "train": (_train, "Train the agent on a game; the same command again resumes."),
     "random": (_random, "Score the random player (a new action every 6th frame, 10 Hz)."),
 }
 

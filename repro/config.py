@@ -35,7 +35,9 @@ PRESETS: dict[str, Config] = {
         ),
         training=TrainingConfig(eval_every_steps=62_500, eval_steps=33_750),
     ),
-    "machado2018": Config(protocol=MACHADO2018),
+    "machado2018": Config(
+        protocol=MACHADO2018, training=TrainingConfig(periodic_cap_frames=108_000)
+    ),
     "cartpole": Config(
         environment="gymnasium",
         protocol=dataclasses.replace(NATURE, action_repeat_frames=1, stack_frames=1),

@@ -55,9 +55,14 @@ class Game:
         }
 
 
-def episode_seed(seed: int, step: int, episode: int) -> int:
-    """Derive the seed of one evaluation game from the run's, so that any can be replayed."""
-    return int(np.random.SeedSequence([seed, step, episode]).generate_state(1)[0] >> 1)
+def episode_seed(seed: int, step: int, episode: int, periodic: bool = False) -> int:
+    """Derive the seed of one evaluation game from the run's, so that any can be replayed.
+
+    Periodic evaluations have seeds of their own: the games that choose the best network
+    must not be those that score it.
+    """
+    key = [seed, step, episode, 1] if periodic else [seed, step, episode]
+    return int(np.random.SeedSequence(key).generate_state(1)[0] >> 1)
 
 
 def play_game(
@@ -86,10 +91,15 @@ def play_game(
 
 
 def play_episodes(
-    env: gym.Env[Any, Any], make_player: PlayerFactory, seed: int, step: int, episodes: int
+    env: gym.Env[Any, Any],
+    make_player: PlayerFactory,
+    seed: int,
+    step: int,
+    episodes: int,
+    first: int = 0,
 ) -> Iterator[Game]:
-    """The final protocol: a number of whole games (ledger row 25)."""
-    for episode in range(episodes):
+    """The final protocol: whole games ``first`` to ``episodes - 1`` (ledger row 25)."""
+    for episode in range(first, episodes):
         yield play_game(env, make_player, episode, episode_seed(seed, step, episode))
 
 
@@ -102,7 +112,8 @@ def play_steps(
     """
     episode = 0
     while steps > 0:
-        game = play_game(env, make_player, episode, episode_seed(seed, step, episode), steps)
+        game_seed = episode_seed(seed, step, episode, periodic=True)
+        game = play_game(env, make_player, episode, game_seed, steps)
         yield game
         steps -= game.steps
         episode += 1
@@ -154,11 +165,11 @@ def run_random(
             return
         env = make_eval_env(game, seed, slow)
         records.write_json(run.path / "provenance.json", describe(game, env))
+        records.trim(run.path / "evaluations.csv", 0)
         table = run.table("evaluations.csv")
-        rows = records.read_rows(run.path / "evaluations.csv")
-        make_player = random_player(int(env.action_space.n))  # type: ignore[attr-defined]
-        for episode in range(len(rows), episodes):
-            result = play_game(env, make_player, episode, episode_seed(seed, 0, episode))
+        there = len(records.read_rows(run.path / "evaluations.csv"))
+        player = random_player(int(env.action_space.n))  # type: ignore[attr-defined]
+        for result in play_episodes(env, player, seed, 0, episodes, there):
             table.append(result.row("final", "random", 0))
             yield result
         table.close()

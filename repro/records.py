@@ -117,22 +117,22 @@ class Table:
         self._writer.writerow(row)
         self._file.flush()
 
-    def trim(self, step: int) -> None:
-        """Drop the rows made after ``step``, and a last line that was cut short."""
-        self._file.close()
-        kept = io.StringIO(newline="")
-        writer = csv.DictWriter(kept, self._columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(row for row in read_rows(self._path) if int(row["step"]) <= step)
-        write_atomic(self._path, kept.getvalue().encode())
-        self._file = self._path.open("a", newline="")
-        self._writer = csv.DictWriter(self._file, self._columns, lineterminator="\n")
-
     def close(self) -> None:
         """Flush to the disk and close."""
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
+
+
+def trim(path: Path, step: int) -> None:
+    """Drop the rows of a table made after ``step``, and a last line that was cut short."""
+    if not path.exists():
+        return
+    kept = io.StringIO(newline="")
+    writer = csv.DictWriter(kept, TABLES[path.name], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(row for row in read_rows(path) if int(row["step"]) <= step)
+    write_atomic(path, kept.getvalue().encode())
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:

@@ -180,6 +180,13 @@ class TrainingConfig:
         row=24,
         doc="length of a periodic evaluation",
     )
+    periodic_cap_frames: int = setting(
+        0,
+        unit="frames",
+        source="code",
+        row=24,
+        doc="longest game in a periodic evaluation; 0 for no cap (the final one has its own)",
+    )
     eval_epsilon: float = setting(
         0.05,
         unit="probability",

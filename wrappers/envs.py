@@ -176,6 +176,33 @@ def make_eval_env(
     return _seeded(apply(emulator, protocol, training=False), seed)
 
 
+def make_vector_env(name: str, seed: int, stack: int = 1) -> gym.Env[Any, Any]:
+    """Make a gymnasium environment of vector observations for the same agent and loop.
+
+    Args:
+        name: a gymnasium id, such as ``CartPole-v1``.
+        seed: of the environment.
+        stack: observations shown at a time.
+
+    Returns:
+        An environment whose observations are float32 ``(stack, size)``.
+
+    Raises:
+        UnknownGameError: if gymnasium has no such environment.
+        ProtocolError: if its spaces are not a vector Box and Discrete actions.
+    """
+    try:
+        env = gym.make(name)
+    except gym.error.Error as error:
+        raise UnknownGameError(f"gymnasium has no environment {name!r}: {error}") from error
+    space = env.observation_space
+    if not isinstance(space, spaces.Box) or len(space.shape) != 1:
+        raise ProtocolError(f"{name} must observe vectors, not {space}")
+    if not isinstance(env.action_space, spaces.Discrete):
+        raise ProtocolError(f"{name} must take discrete actions, not {env.action_space}")
+    return _seeded(FrameStack(GameScore(env), stack), seed)
+
+
 def _seeded(env: gym.Env[Bytes, Any], seed: int) -> gym.Env[Bytes, Any]:
     env.reset(seed=seed)
     env.action_space.seed(seed)

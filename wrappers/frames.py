@@ -143,7 +143,7 @@ class Luminance(gym.ObservationWrapper[Bytes, Any, Bytes]):
         return shrink(plane, self._pixels, self._resize, self._to_byte)
 
 
-class FrameStack(gym.Wrapper[Bytes, Any, Bytes, Any]):
+class FrameStack(gym.Wrapper[Any, Any, Any, Any]):
     """Show the last ``frames`` screens, oldest first; zeros before the start (ledger row 6).
 
     A reset is the only thing that clears the stack, and a lost life in
@@ -155,15 +155,15 @@ class FrameStack(gym.Wrapper[Bytes, Any, Bytes, Any]):
     def __init__(self, env: gym.Env[Bytes, Any], frames: int = NATURE.stack_frames) -> None:
         super().__init__(env)
         inner = env.observation_space
-        if not isinstance(inner, spaces.Box) or len(inner.shape) != 2:
-            raise ProtocolError(f"FrameStack needs 2-D image observations, not {inner}")
-        shape = (frames, *inner.shape)
-        self.observation_space = spaces.Box(0, 255, shape, np.uint8)
-        self._stack = np.zeros(shape, np.uint8)
+        if not isinstance(inner, spaces.Box):
+            raise ProtocolError(f"FrameStack needs array observations (a Box), not {inner}")
+        low, high = (np.repeat(bound[None], frames, axis=0) for bound in (inner.low, inner.high))
+        self.observation_space = spaces.Box(low, high, dtype=inner.dtype)
+        self._stack: NDArray[Any] = np.zeros_like(low)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Bytes, dict[str, Any]]:
+    ) -> tuple[NDArray[Any], dict[str, Any]]:
         """Forget everything but the first screen."""
         frame, info = self.env.reset(seed=seed, options=options)
         self._stack = np.zeros_like(self._stack)

@@ -6,6 +6,7 @@ All three sit where one step is one emulator frame.
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 
 from wrappers.frames import Bytes, StepResult
 from wrappers.protocol import ProtocolError
@@ -38,13 +39,13 @@ class LifeLoss(gym.Wrapper[Bytes, Any, Bytes, Any]):
     Any other reset, and any with a seed, starts a new game.
     """
 
-    STATE = ("_lives", "_life_lost", "_last_frame")
+    STATE = ("_lives", "_life_lost", "_last_frame", "_last_info")
 
     def __init__(self, env: gym.Env[Bytes, Any]) -> None:
         super().__init__(env)
         self._lives = 0
         self._life_lost = False
-        self._last_frame: Bytes | None = None
+        self._last_frame: Bytes = np.zeros((0, 0, 3), np.uint8)
         self._last_info: dict[str, Any] = {}
 
     def reset(
@@ -52,7 +53,7 @@ class LifeLoss(gym.Wrapper[Bytes, Any, Bytes, Any]):
     ) -> tuple[Bytes, dict[str, Any]]:
         """Go on after a lost life, or start a new game."""
         continues = self._life_lost and seed is None
-        if continues and self._last_frame is not None:
+        if continues:
             frame, info = self._last_frame, dict(self._last_info)
         else:
             frame, info = self.env.reset(seed=seed, options=options)

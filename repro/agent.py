@@ -1,0 +1,160 @@
+"""The DQN agent: two networks, an optimiser, how it acts and how it learns."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from repro import networks
+from repro.optim import CenteredRMSProp
+from repro.replay import Batch
+from repro.settings import AgentConfig
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss became infinite or not a number."""
+
+
+class Agent:
+    """Chooses actions and learns from minibatches. Logs nothing, saves nothing.
+
+    Args:
+        config: its half of the configuration.
+        n_actions: size of the action set.
+        observation: shape of one observation, ``(history, *frame)``.
+        generator: random actions and tie-breaking.
+        weights: source of the initial weights.
+        device: where the networks live.
+    """
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        n_actions: int,
+        observation: tuple[int, ...],
+        generator: np.random.Generator,
+        weights: torch.Generator,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.config = config
+        self.n_actions = n_actions
+        self.generator = generator
+        self.device = torch.device(device)
+        self.network = networks.build(config, n_actions, observation, weights).to(self.device)
+        self.target = networks.build(config, n_actions, observation).to(self.device)
+        self.target.requires_grad_(False)
+        self.copy_target()
+        self.optimiser = CenteredRMSProp(
+            self.network.parameters(),
+            config.learning_rate,
+            config.gradient_decay,
+            config.squared_gradient_decay,
+            config.min_squared_gradient,
+        )
+
+    def act(
+        self,
+        observation: NDArray[np.generic],
+        epsilon: float,
+        generator: np.random.Generator | None = None,
+    ) -> int:
+        """Choose an action: random with chance ``epsilon``, else greedy.
+
+        Args:
+            observation: ``(history, *frame)``.
+            epsilon: chance of a random action.
+            generator: used instead of the agent's own (so that an evaluation leaves
+                training as it was).
+        """
+        generator = generator or self.generator
+        if generator.random() < epsilon:
+            return int(generator.integers(self.n_actions))
+        return greedy(self.q_values(observation[None])[0], generator)
+
+    def q_values(self, observations: NDArray[np.generic]) -> NDArray[np.float32]:
+        """Value the actions: float32 ``(batch, n_actions)``."""
+        with torch.inference_mode():
+            values: Tensor = self.network(self._tensor(observations))
+        return values.cpu().numpy()
+
+    def update(self, batch: Batch) -> float:
+        """Take one gradient step (Algorithm 1; ledger rows 11, 17, 18).
+
+        Returns:
+            The loss, mean over the minibatch.
+
+        Raises:
+            NonFiniteLossError: before any weight is changed.
+        """
+        config = self.config
+        with torch.no_grad():
+            future = self.target(self._tensor(batch.next_states)).amax(dim=1)
+            future *= ~self._tensor(batch.terminals)
+            goal = self._tensor(batch.rewards) + config.discount * future
+        values = self.network(self._tensor(batch.states))
+        chosen = values.gather(1, self._tensor(batch.actions)[:, None])[:, 0]
+        loss = td_loss(chosen, goal, config.td_error_clip)
+        mean = float(loss.detach()) / len(batch.rewards)
+        if not np.isfinite(mean):
+            raise NonFiniteLossError(f"the loss is {mean}")
+        if config.loss_reduction == "mean":
+            loss = loss / len(batch.rewards)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()
+        return mean
+
+    def copy_target(self) -> None:
+        """Make the target network equal to the network (ledger row 15)."""
+        self.target.load_state_dict(self.network.state_dict())
+
+    def state(self) -> dict[str, Any]:
+        """Weights, optimiser and generator, for a checkpoint."""
+        return {
+            "network": dict(self.network.state_dict()),
+            "target": dict(self.target.state_dict()),
+            "optimiser": {
+                str(index): dict(state)
+                for index, state in self.optimiser.state_dict()["state"].items()
+            },
+            "generator": self.generator.bit_generator.state,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over what :meth:`state` gave (tensors may come as arrays)."""
+        for name, network in (("network", self.network), ("target", self.target)):
+            tensors = {key: torch.as_tensor(value) for key, value in state[name].items()}
+            network.load_state_dict(tensors)
+        parameters = self.optimiser.param_groups[0]["params"]
+        for index, means in state["optimiser"].items():
+            parameter = parameters[int(index)]
+            self.optimiser.state[parameter] = {
+                name: torch.zeros_like(parameter).copy_(torch.as_tensor(value))
+                for name, value in means.items()
+            }
+        self.generator.bit_generator.state = state["generator"]
+
+    def _tensor(self, array: NDArray[np.generic]) -> Tensor:
+        return torch.from_numpy(array).to(self.device, non_blocking=True)
+
+
+def td_loss(values: Tensor, goals: Tensor, clip: float) -> Tensor:
+    """Loss whose gradient is the TD error, clipped to +-``clip`` (0: not), summed (row 17).
+
+    Args:
+        values: float ``(batch,)``, of the actions taken.
+        goals: float ``(batch,)``, no gradient.
+        clip: bound on each TD error.
+    """
+    if clip:
+        return functional.huber_loss(values, goals, reduction="sum", delta=clip)
+    return functional.mse_loss(values, goals, reduction="sum") / 2
+
+
+def greedy(values: NDArray[np.float32], generator: np.random.Generator) -> int:
+    """Index of the largest value, ties broken uniformly at random (ledger row 22)."""
+    best = np.flatnonzero(values == values.max())
+    return int(best[0] if len(best) == 1 else generator.choice(best))

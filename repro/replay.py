@@ -1,0 +1,238 @@
+"""Replay memory of single frames; stacks are rebuilt when sampling. NumPy only.
+
+One slot holds what was known when an action was chosen (the newest frame of
+the observation) and what came of it (action, reward, how the episode went on).
+A full memory overwrites its oldest slot.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_GOES_ON, _TERMINAL, _TRUNCATED = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Transitions, first axis the transition.
+
+    ``windows`` has shape ``(batch, history + 1, *frame)``: the frames of the
+    state and, shifted by one, of the next state. ``actions`` int64,
+    ``rewards`` float32, ``terminals`` bool.
+    """
+
+    windows: NDArray[Any]
+    actions: NDArray[np.int64]
+    rewards: NDArray[np.float32]
+    terminals: NDArray[np.bool_]
+
+    @property
+    def states(self) -> NDArray[Any]:
+        """``(batch, history, *frame)``, oldest frame first."""
+        return self.windows[:, :-1]
+
+    @property
+    def next_states(self) -> NDArray[Any]:
+        """``(batch, history, *frame)``; zeros where the transition is terminal."""
+        return self.windows[:, 1:]
+
+    def part(self, start: int, stop: int) -> "Batch":
+        """Views of some of the transitions."""
+        return Batch(
+            self.windows[start:stop],
+            self.actions[start:stop],
+            self.rewards[start:stop],
+            self.terminals[start:stop],
+        )
+
+
+class ReplayMemory:
+    """The most recent transitions (ledger row 12).
+
+    A million steps of 84x84 bytes take 7.06 GB, claimed when it is made, so
+    that a lack of memory shows at the start of a run and not days into it.
+
+    Args:
+        capacity_steps: slots.
+        frame_shape: of one frame, such as ``(84, 84)``.
+        history: frames per state.
+        generator: draws the samples.
+        dtype: of a frame.
+
+    Raises:
+        MemoryError: if the memory cannot be had.
+        ValueError: if there is no room for a single state and its successor.
+    """
+
+    def __init__(
+        self,
+        capacity_steps: int,
+        frame_shape: tuple[int, ...],
+        history: int,
+        generator: np.random.Generator,
+        dtype: type[np.generic] | np.dtype[Any] = np.uint8,
+    ) -> None:
+        if capacity_steps <= history:
+            raise ValueError(f"capacity_steps must exceed history ({history})")
+        self.capacity_steps = capacity_steps
+        self.history = history
+        self.generator = generator
+        self._frames = np.empty((capacity_steps, *frame_shape), dtype)
+        self._frames.fill(0)  # touch every page now: the system hands memory out on first use
+        self._actions = np.zeros(capacity_steps, np.uint8)
+        self._rewards = np.zeros(capacity_steps, np.float32)
+        self._ends = np.zeros(capacity_steps, np.uint8)
+        self._size = 0
+        self._head = 0  # the slot written next
+
+    @staticmethod
+    def bytes_needed(capacity_steps: int, frame_shape: tuple[int, ...], dtype: Any) -> int:
+        """Memory that a replay of this size will take."""
+        frame_bytes = math.prod(frame_shape) * np.dtype(dtype).itemsize
+        return int(capacity_steps * (frame_bytes + 1 + 4 + 1))
+
+    def __len__(self) -> int:
+        """Transitions held."""
+        return self._size
+
+    def add(
+        self,
+        frame: NDArray[Any],
+        action: int,
+        reward: float,
+        terminal: bool,
+        truncated: bool = False,
+    ) -> None:
+        """Store one transition.
+
+        Args:
+            frame: the newest frame of the state in which ``action`` was chosen.
+            action: 0 to 255.
+            reward: as learned from (clipped, in the paper's protocol).
+            terminal: no value beyond this transition.
+            truncated: the episode was cut here for another reason. Such a transition has
+                no successor in the memory and is never sampled.
+        """
+        head = self._head
+        self._frames[head] = frame
+        self._actions[head] = action
+        self._rewards[head] = reward
+        self._ends[head] = _TERMINAL if terminal else _TRUNCATED if truncated else _GOES_ON
+        self._head = (head + 1) % self.capacity_steps
+        self._size = min(self._size + 1, self.capacity_steps)
+
+    def sample(self, count: int, generator: np.random.Generator | None = None) -> Batch:
+        """Draw uniformly, with replacement, from all transitions with a whole stack.
+
+        The oldest ``history - 1`` slots lack frames that were overwritten, and the newest one
+        still lacks its successor: these are left out. Frames from before an episode's start
+        are zero.
+
+        Args:
+            count: transitions.
+            generator: used instead of the memory's own.
+
+        Raises:
+            ValueError: if there is nothing to draw from yet.
+        """
+        generator = generator or self.generator
+        slots = self._draw(count, generator)
+        offsets = np.arange(1 - self.history, 2)
+        around = (slots[:, None] + offsets) % self.capacity_steps
+        windows = self._frames[around]
+        terminals = self._ends[slots] == _TERMINAL
+        # A frame belongs to the state's episode if none ended between it and the state.
+        ended = self._ends[around[:, :-2]] != _GOES_ON
+        stale = np.flip(np.logical_or.accumulate(np.flip(ended, axis=1), axis=1), axis=1)
+        if stale.any():
+            windows[:, :-2][stale] = 0
+        windows[terminals, -1] = 0
+        return Batch(
+            windows, self._actions[slots].astype(np.int64), self._rewards[slots], terminals
+        )
+
+    def _draw(self, count: int, generator: np.random.Generator) -> NDArray[np.int64]:
+        first, last = self.history - 1, self._size - 1  # ages, 0 the oldest; last excluded
+        if last <= first:
+            raise ValueError(f"{self._size} transitions are too few to sample from")
+        oldest = self._head - self._size
+        slots: NDArray[np.int64] = oldest + generator.integers(first, last, count)
+        slots %= self.capacity_steps
+        for _ in range(1_000):
+            cut = np.flatnonzero(self._ends[slots] == _TRUNCATED)
+            if cut.size == 0:
+                return slots
+            ages = generator.integers(first, last, cut.size)
+            slots[cut] = (oldest + ages) % self.capacity_steps
+        raise ValueError("every transition that could be sampled is truncated")
+
+    def arrays(self, size: int | None = None) -> dict[str, NDArray[Any]]:
+        """Views of the first ``size`` slots, by default of all that have been filled."""
+        size = self._size if size is None else size
+        return {
+            "frames": self._frames[:size],
+            "actions": self._actions[:size],
+            "rewards": self._rewards[:size],
+            "ends": self._ends[:size],
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Everything but the arrays, for a checkpoint."""
+        return {"head": self._head, "generator": self.generator.bit_generator.state}
+
+    def restore(self, state: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+        """Take over what :meth:`state` and :meth:`arrays` gave.
+
+        Raises:
+            ValueError: if they do not fit this memory.
+        """
+        size, head = len(arrays["frames"]), int(state["head"])
+        fits = size <= self.capacity_steps and head < self.capacity_steps
+        if not fits or arrays["frames"].shape[1:] != self._frames.shape[1:]:
+            raise ValueError("the saved replay has another size")
+        for name, array in self.arrays(size).items():
+            array[:] = arrays[name]
+        self._size, self._head = size, head
+        self.generator.bit_generator.state = state["generator"]
+
+
+class MinibatchQueue:
+    """Hands out minibatches from a larger draw made ahead (ledger row 12).
+
+    The released code copied 512 transitions at a time and consumed them 32 by
+    32, so a minibatch can be up to 15 updates old.
+
+    Args:
+        memory: drawn from when the queue is empty.
+        draw: transitions per draw.
+        minibatch: transitions handed out at a time; divides ``draw``.
+    """
+
+    def __init__(self, memory: ReplayMemory, draw: int, minibatch: int) -> None:
+        if draw % minibatch:
+            raise ValueError(f"draw ({draw}) must be a multiple of minibatch ({minibatch})")
+        self._memory = memory
+        self._draw = draw
+        self._minibatch = minibatch
+        self._ahead: Batch | None = None
+        self._used = 0
+
+    def next(self) -> Batch:
+        """The next minibatch, drawing anew if none is left."""
+        if self._ahead is None or self._used == self._draw:
+            self._ahead, self._used = self._memory.sample(self._draw), 0
+        self._used += self._minibatch
+        return self._ahead.part(self._used - self._minibatch, self._used)
+
+    def state(self) -> dict[str, Any]:
+        """What has been drawn and not yet used up, for a checkpoint."""
+        ahead = None if self._ahead is None else dict(vars(self._ahead))
+        return {"used": self._used, "ahead": ahead}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over what :meth:`state` gave."""
+        self._used = state["used"]
+        self._ahead = None if state["ahead"] is None else Batch(**state["ahead"])

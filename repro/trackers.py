@@ -1,0 +1,274 @@
+"""What watches a training: CSV rows, TensorBoard, the live line. Each sees every event."""
+
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from repro.agent import Agent
+from repro.config import Config
+from repro.loop import Event
+from repro.records import Table
+from repro.replay import ReplayMemory
+
+
+class Tracker(Protocol):
+    """Observes a training. ``state`` is what it needs to go on after a resume."""
+
+    def __call__(self, event: Event) -> None:
+        """Take notice of one step."""
+
+    def state(self) -> dict[str, Any]:
+        """Plain values and arrays."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take back what :meth:`state` gave."""
+
+    def close(self) -> None:
+        """Finish up."""
+
+
+class EpisodeTracker:
+    """Writes train_episodes.csv: a row per training game, raw returns."""
+
+    def __init__(self, table: Table, frames_per_step: int) -> None:
+        self._table = table
+        self._frames_per_step = frames_per_step
+        self._games = 0
+        self.returns: deque[float] = deque(maxlen=100)
+
+    def __call__(self, event: Event) -> None:
+        """Write a row when a game has ended."""
+        if event.game_return is None:
+            return
+        self._table.append(
+            {
+                "step": event.step,
+                "frames": event.step * self._frames_per_step,
+                "game": self._games,
+                "return": event.game_return,
+                "game_frames": event.game_frames,
+                "epsilon": round(event.epsilon, 6),
+            }
+        )
+        self._games += 1
+        self.returns.append(event.game_return)
+
+    def state(self) -> dict[str, Any]:
+        """The number of games and the last 100 returns."""
+        return {"games": self._games, "returns": list(self.returns)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on counting."""
+        self._games = state["games"]
+        self.returns.extend(state["returns"])
+
+    def close(self) -> None:
+        """Close the table."""
+        self._table.close()
+
+
+class LearningTracker:
+    """Writes learning.csv, with the mean max-Q over held-out states (ledger row 27).
+
+    The states are drawn from replay, by a generator of their own, when learning starts.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        config: Config,
+        agent: Agent,
+        memory: ReplayMemory,
+        generator: np.random.Generator,
+    ) -> None:
+        self._table = table
+        self._config = config
+        self._agent = agent
+        self._memory = memory
+        self._generator = generator
+        self._heldout: NDArray[Any] | None = None
+        self._updates = 0
+        self._losses: list[float] = []
+        self._since = (time.perf_counter(), -1)
+        self._paused = 0.0
+        self.latest: dict[str, Any] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Count; write a row every ``log_every_steps``."""
+        training = self._config.training
+        if self._since[1] < 0:
+            self._since = (self._since[0], event.step - 1)
+        if event.step == self._config.agent.learning_starts_steps and training.heldout_states:
+            drawn = self._memory.sample(training.heldout_states, self._generator)
+            self._heldout = np.ascontiguousarray(drawn.states)
+        if event.loss is not None:
+            self._updates += 1
+            self._losses.append(event.loss)
+        if event.step % training.log_every_steps == 0:
+            self._write(event)
+
+    def _write(self, event: Event) -> None:
+        now, frames_per_step = time.perf_counter(), self._config.frames_per_step
+        rate = (event.step - self._since[1]) * frames_per_step / (now - self._since[0])
+        self.latest = {
+            "step": event.step,
+            "frames": event.step * frames_per_step,
+            "updates": self._updates,
+            "epsilon": round(event.epsilon, 6),
+            "loss": float(np.mean(self._losses)) if self._losses else None,
+            "mean_max_q": self._mean_max_q(),
+            "frames_per_second": round(rate, 1),
+        }
+        self._table.append(self.latest)
+        self._losses.clear()
+        self._since = (time.perf_counter(), event.step)
+
+    def _mean_max_q(self) -> float | None:
+        if self._heldout is None:
+            return None
+        return float(self._agent.q_values(self._heldout).max(axis=1).mean())
+
+    def pause(self) -> None:
+        """Leave the time until the next step out of frames per second (an evaluation, say)."""
+        self._paused = time.perf_counter()
+
+    def go_on(self) -> None:
+        """End of :meth:`pause`."""
+        self._since = (self._since[0] + time.perf_counter() - self._paused, self._since[1])
+
+    def state(self) -> dict[str, Any]:
+        """Held-out states, and what the next row needs."""
+        empty = np.zeros((0,), np.uint8)
+        return {
+            "updates": self._updates,
+            "losses": list(self._losses),
+            "heldout": empty if self._heldout is None else self._heldout,
+            "generator": self._generator.bit_generator.state,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on with the same held-out states."""
+        self._updates = state["updates"]
+        self._losses = list(state["losses"])
+        self._heldout = state["heldout"] if len(state["heldout"]) else None
+        self._generator.bit_generator.state = state["generator"]
+
+    def close(self) -> None:
+        """Close the table."""
+        self._table.close()
+
+
+class TensorBoardTracker:
+    """Writes the same numbers for TensorBoard, against emulator frames."""
+
+    def __init__(
+        self, folder: Path, config: Config, learning: LearningTracker, resumed_frames: int
+    ) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer = SummaryWriter(folder, purge_step=resumed_frames or None)
+        self._frames_per_step = config.frames_per_step
+        self._every = config.training.log_every_steps
+        self._learning = learning
+
+    def __call__(self, event: Event) -> None:
+        """Follow the two tables."""
+        frames = event.step * self._frames_per_step
+        if event.game_return is not None:
+            self.scalar("train/return", event.game_return, frames)
+        if event.step % self._every == 0:
+            for name in ("epsilon", "loss", "mean_max_q", "frames_per_second"):
+                value = self._learning.latest.get(name)
+                if value is not None:
+                    self.scalar(f"learning/{name}", value, frames)
+
+    def scalar(self, name: str, value: float, frames: int) -> None:
+        """Write one number."""
+        self._writer.add_scalar(name, value, frames)
+
+    def state(self) -> dict[str, Any]:
+        """Nothing: its file is on the disk."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """Flush."""
+        self._writer.close()
+
+
+class ProgressTracker:
+    """The live line: frames, frames per second, time left, mean return, epsilon.
+
+    On a terminal it stays on one line; in a log file it is a line every ``log_every_steps``.
+    """
+
+    def __init__(self, title: str, config: Config, episodes: EpisodeTracker, start: int) -> None:
+        self._console = Console(stderr=True)
+        self._config = config
+        self._episodes = episodes
+        self._total = config.steps
+        self._start, self._began = start, time.perf_counter()
+        self._shown = 0.0
+        self._title = title
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[line]}"),
+            TimeRemainingColumn(compact=True),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task(title, total=self._total, completed=start, line="")
+        self._bar.start()
+
+    def __call__(self, event: Event) -> None:
+        """Refresh the line five times a second, or print one now and then."""
+        now = time.perf_counter()
+        if self._console.is_terminal:
+            if now - self._shown > 0.2:
+                self._shown = now
+                self._bar.update(self._task, completed=event.step, line=self._line(event, now))
+        elif event.step % self._config.training.log_every_steps == 0:
+            steps = event.step - self._start
+            left = (self._total - event.step) * (now - self._began) / max(steps, 1)
+            print(
+                f"{self._title}: {self._line(event, now)}, {left / 60:.0f} min left",
+                file=self._console.file,
+                flush=True,
+            )
+
+    def _line(self, event: Event, now: float) -> str:
+        per_step = self._config.frames_per_step
+        rate = (event.step - self._start) * per_step / max(now - self._began, 1e-9)
+        returns = self._episodes.returns
+        mean = f"{np.mean(returns):.1f}" if returns else "-"
+        return (
+            f"{event.step * per_step:,}/{self._total * per_step:,} frames, {rate:,.0f}/s, "
+            f"return {mean} (last {len(returns)} games), epsilon {event.epsilon:.2f}"
+        )
+
+    def note(self, text: str) -> None:
+        """Print a line above the live one."""
+        if self._console.is_terminal:
+            self._bar.console.print(text, highlight=False)
+        else:
+            print(text, file=self._console.file, flush=True)
+
+    def state(self) -> dict[str, Any]:
+        """Nothing worth keeping."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """Leave the last line standing."""
+        self._bar.stop()

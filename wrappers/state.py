@@ -1,0 +1,77 @@
+"""Saving an environment in the middle of a game, and going on from there exactly.
+
+Each wrapper of ours names the attributes that make up its state in ``STATE``.
+The result holds only arrays and plain values, so nothing that is loaded can
+run code.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import ale_py
+import gymnasium as gym
+import numpy as np
+
+from wrappers.protocol import ProtocolError
+
+_TIME_LIMIT = ("_elapsed_steps",)  # of gymnasium.wrappers.TimeLimit
+
+
+def save(env: gym.Env[Any, Any]) -> dict[str, Any]:
+    """Describe where an environment stands.
+
+    Returns:
+        ``"Wrapper.attribute"`` to array, number, text or JSON-like value.
+
+    Raises:
+        ProtocolError: for an environment that is neither an emulator nor has a ``state``.
+    """
+    state: dict[str, Any] = {
+        f"{layer}.{name}": getattr(wrapper, name)
+        for layer, wrapper, names in _layers(env)
+        for name in names
+    }
+    base = env.unwrapped
+    state["generator"] = base.np_random.bit_generator.state
+    if hasattr(base, "ale"):
+        saved = base.ale.cloneState(include_rng=True).serialize()
+        state["emulator"] = np.frombuffer(saved, np.uint8)
+    elif hasattr(base, "state"):
+        state["state"] = np.asarray(base.state)
+    else:
+        raise ProtocolError(f"{base} cannot be saved in the middle of an episode")
+    return state
+
+
+def load(env: gym.Env[Any, Any], state: dict[str, Any]) -> None:
+    """Put an environment, made in the same way, where another one stood.
+
+    Raises:
+        ProtocolError: if the state is of an environment that was made in another way.
+    """
+    layers = list(_layers(env))
+    wanted = {f"{layer}.{name}" for layer, _, names in layers for name in names}
+    base = env.unwrapped
+    wanted |= {"generator", "emulator" if hasattr(base, "ale") else "state"}
+    if wanted != set(state):
+        raise ProtocolError(
+            f"the saved environment differs in {', '.join(sorted(wanted ^ set(state)))}"
+        )
+    for layer, wrapper, names in layers:
+        for name in names:
+            setattr(wrapper, name, state[f"{layer}.{name}"])
+    base.np_random.bit_generator.state = state["generator"]
+    if hasattr(base, "ale"):
+        base.ale.restoreState(ale_py.ALEState(state["emulator"].tobytes()))
+    else:
+        base.state = state["state"]  # type: ignore[attr-defined]
+
+
+def _layers(env: gym.Env[Any, Any]) -> Iterator[tuple[str, gym.Env[Any, Any], tuple[str, ...]]]:
+    """Yield each wrapper that has a state: its class name, itself, the attributes."""
+    while isinstance(env, gym.Wrapper):
+        if isinstance(env, gym.wrappers.TimeLimit):
+            yield "TimeLimit", env, _TIME_LIMIT
+        elif "STATE" in vars(type(env)):
+            yield type(env).__name__, env, type(env).STATE  # type: ignore[attr-defined]
+        env = env.env
