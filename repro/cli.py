@@ -121,10 +121,128 @@ def _train(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
     parser.set_defaults(run=run)
 
 
+def _evaluate(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
+    _add_trained(parser)
+    parser.add_argument(
+        "--episodes", type=count, default=30, metavar="N",
+        help="games in all; those already recorded are not played again [default 30]",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+    def run(options: argparse.Namespace) -> int:
+        from repro import evaluate, score
+
+        returns = []
+        for value in score.score(
+            options.run_dir, options.weights, options.episodes, options.device
+        ):
+            returns.append(value)
+            if not options.json:
+                print(f"game {len(returns)}/{options.episodes}: {value:g}", flush=True)
+        result = evaluate.summary(returns)
+        if options.json:
+            print(json.dumps({"run": str(options.run_dir), "weights": options.weights, **result}))
+        else:
+            spread = "" if result["sd_return"] is None else f" (s.d. {result['sd_return']:.1f})"
+            print(f"{options.weights} network: {result['mean_return']:.1f}{spread}")
+        return 0
+
+    parser.set_defaults(run=run)
+
+
+def _play(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
+    _add_trained(parser)
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help=".mp4 or .gif [default RUN/videos/WEIGHTS.mp4]"
+    )
+    parser.add_argument(
+        "--frames", type=natural, default=0, metavar="N",
+        help="emulator frames after which the video ends; 0 for the whole game [default 0]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--episode", type=natural, default=0, metavar="N",
+        help="which evaluation game; the same number is the same game [default 0]",
+    )  # fmt: skip
+
+    def run(options: argparse.Namespace) -> int:
+        from repro import play, score
+
+        trained = score.load(options.run_dir, options.weights, options.device)
+        path = options.out or options.run_dir / "videos" / f"{options.weights}.mp4"
+        made = play.record(trained, path, options.episode, options.frames)
+        print(
+            f"{made['path']}: return {made['return']:g} after {made['frames']:,} frames, "
+            f"{made['pictures']:,} pictures"
+        )
+        return 0
+
+    parser.set_defaults(run=run)
+
+
+def _doctor(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
+    parser.add_argument(
+        "--out", type=Path, default=Path("results"), metavar="FOLDER",
+        help="where runs will be written [default results]",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+    def run(options: argparse.Namespace) -> int:
+        from repro import doctor
+
+        checks = list(doctor.examine(options.out))
+        if options.json:
+            print(json.dumps([vars(check) for check in checks], indent=2))
+        else:
+            for check in checks:
+                print(f"{check.status:<5} {check.name:<20} {check.found}")
+                if check.status != "ok" and check.remedy:
+                    print(f"{'':<26} -> {check.remedy}")
+        return int(any(check.status == "fail" for check in checks))
+
+    parser.set_defaults(run=run)
+
+
+def _protocol(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
+    parser.add_argument("preset", nargs="?", default="nature", help="[default nature]")
+    parser.add_argument("other", nargs="?", help="print only what differs from this preset")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+    def run(options: argparse.Namespace) -> int:
+        from repro import protocol_table
+
+        found = protocol_table.lines(options.preset, options.other)
+        if options.json:
+            compared = options.other is not None
+            print(json.dumps(protocol_table.as_json(found, compared), indent=2))
+        else:
+            print(protocol_table.as_text(found, options.preset, options.other))
+        return 0
+
+    parser.set_defaults(run=run)
+
+
+def _add_trained(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "run_dir",
+        type=Path,
+        metavar="RUN",
+        help="such as results/nature/pong/seed-0",
+    )
+    parser.add_argument(
+        "--weights", choices=("best", "last"), default="best",
+        help="network of the best periodic evaluation, or of the end [default best]",
+    )  # fmt: skip
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... [default cpu]")
+
+
 Adder = Callable[[argparse.ArgumentParser, Sequence[str]], None]
 COMMANDS: dict[str, tuple[Adder, str]] = {
     "games": (_games, "List the 49 games."),
     "train": (_train, "Train the agent on a game; the same command again resumes."),
+    "evaluate": (_evaluate, "Score a run's network by the final protocol; records each game."),
+    "play": (_play, "Write a video of a run's agent, with its action values."),
+    "protocol": (_protocol, "Print every setting with unit, source and ledger row."),
+    "doctor": (_doctor, "Check whether this machine is ready, and say what to do if not."),
     "random": (_random, "Score the random player (a new action every 6th frame, 10 Hz)."),
 }
 

@@ -1,0 +1,135 @@
+"""Is this machine ready? Each check says what it found and, if it failed, what to do."""
+
+import importlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from repro import config, machine, provenance
+from repro.games import GAMES
+
+# The emulator that the golden trajectories of the tests were recorded with.
+GOLDEN_ALE_PY = "0.12.1"
+_MODULES = (
+    "ale_py", "cv2", "gymnasium", "imageio", "numpy", "pandas", "rich", "safetensors",
+    "scipy", "seaborn", "sklearn", "tensorboard", "torch",
+)  # fmt: skip
+_REINSTALL = "pip install --force-reinstall --no-deps 'ale-py>=0.11,!=0.12.0,<0.13'"
+_SCREEN_BYTES = 84 * 84
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding: ``fail`` stops the paper's protocol, ``warn`` only deserves a thought."""
+
+    name: str
+    status: Literal["ok", "warn", "fail"]
+    found: str
+    remedy: str = ""
+
+
+def examine(out: Path) -> Iterator[Check]:
+    """Run every check; ``out`` is where runs would be written."""
+    yield from _imports()
+    yield _emulator()
+    yield _roms()
+    yield _memory()
+    yield _disk(out)
+    yield _gpu()
+    yield _threads()
+
+
+def _imports() -> Iterator[Check]:
+    for name in _MODULES:
+        try:
+            module = importlib.import_module(name)
+        except Exception as error:  # a broken binary package can raise anything
+            remedy = "pip install -e . in the project's folder"
+            if "libGL" in str(error):
+                remedy = "install the system library: apt-get install libgl1"
+            yield Check(f"import {name}", "fail", f"{type(error).__name__}: {error}", remedy)
+        else:
+            yield Check(f"import {name}", "ok", str(getattr(module, "__version__", "found")))
+
+
+def _emulator() -> Check:
+    there = provenance.version("ale-py")
+    if there == GOLDEN_ALE_PY:
+        return Check("emulator", "ok", f"ale-py {there}, as in the golden trajectories")
+    return Check(
+        "emulator", "warn",
+        f"ale-py {there}; the golden trajectories were recorded with {GOLDEN_ALE_PY}",
+        f"pip install ale-py=={GOLDEN_ALE_PY}, or run the tests to see whether it plays the same",
+    )  # fmt: skip
+
+
+def _roms() -> Check:
+    try:
+        from ale_py import roms
+
+        folder = Path(roms.__file__).parent
+    except ImportError as error:
+        return Check("ROMs", "fail", str(error), _REINSTALL)
+    missing, changed = [], []
+    for game in GAMES.values():
+        path = folder / f"{game.name}.bin"
+        if not path.is_file():
+            missing.append(game.name)
+        elif provenance.md5(path) != game.md5:
+            changed.append(game.name)
+    if missing or changed:
+        problems = [f"missing: {', '.join(missing)}"] if missing else []
+        problems += [f"wrong MD5: {', '.join(changed)}"] if changed else []
+        return Check("ROMs", "fail", "; ".join(problems), _REINSTALL)
+    return Check("ROMs", "ok", f"all {len(GAMES)} there, MD5 as expected")
+
+
+def _memory() -> Check:
+    from repro.replay import ReplayMemory
+
+    steps = config.preset("nature").agent.replay_steps
+    needed = ReplayMemory.bytes_needed(steps, (84, 84), "uint8")
+    there = machine.available_memory_bytes()
+    found = (
+        f"{machine.gigabytes(there)} available; a replay of {steps:,} steps takes "
+        f"{machine.gigabytes(needed)}"
+    )
+    if there > needed:
+        return Check("memory", "ok", found)
+    room = max(there // _SCREEN_BYTES // 2, 0)
+    return Check(
+        "memory", "fail", found, f"free some, or train with --replay-steps {room} (not the paper's)"
+    )
+
+
+def _disk(out: Path) -> Check:
+    needed = 2 * config.preset("nature").agent.replay_steps * _SCREEN_BYTES
+    there = machine.free_disk_bytes(out)
+    found = (
+        f"{machine.gigabytes(there)} free for {out}; two checkpoints of a full replay take "
+        f"{machine.gigabytes(needed)}"
+    )
+    if there > needed:
+        return Check("disk", "ok", found)
+    return Check("disk", "warn", found, "free some, or write elsewhere with --out")
+
+
+def _gpu() -> Check:
+    try:
+        import torch
+    except Exception as error:  # reported in full by the import check
+        return Check("GPU", "fail", f"torch does not load: {error}", "see its import above")
+    if torch.cuda.is_available():
+        return Check("GPU", "ok", f"{torch.cuda.get_device_name()}; use it with --device cuda")
+    return Check("GPU", "ok", "none; training runs on the processor")
+
+
+def _threads() -> Check:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    limit = os.environ.get("OMP_NUM_THREADS")
+    found = f"{cores} cores" + (f", OMP_NUM_THREADS={limit}" if limit else "")
+    if limit and limit.isdigit() and int(limit) > (cores or 1):
+        return Check("threads", "warn", found, "threads exceed cores: unset OMP_NUM_THREADS")
+    return Check("threads", "ok", found)

@@ -1,0 +1,136 @@
+"""Watching an agent: its screen beside its action values, as MP4 or GIF."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import imageio.v2 as imageio
+import numpy as np
+from numpy.typing import NDArray
+
+from repro import evaluate
+from repro.agent import greedy
+from repro.score import Trained
+from wrappers.envs import make_eval_env
+
+Picture = NDArray[np.uint8]
+FRAMES_PER_SECOND = 60
+_SCALE = 2
+_PANEL_PIXELS = 320
+_INK, _DIM, _BAR, _CHOSEN, _PAPER = (235,) * 3, (150,) * 3, (86, 180, 233), (230, 159, 0), 24
+
+
+class PlayError(ValueError):
+    """A video that cannot be made as asked; the message says why."""
+
+
+def record(trained: Trained, path: Path, episode: int, max_frames: int) -> dict[str, Any]:
+    """Play one scored game and write it as a video, a picture per agent step.
+
+    Args:
+        trained: the run's network.
+        path: ends in ``.mp4`` or ``.gif``.
+        episode: which evaluation game; the same number plays the same game.
+        max_frames: emulator frames after which the video ends; 0 for the whole game.
+
+    Returns:
+        ``path``, ``return``, ``frames`` (emulator) and ``pictures``.
+
+    Raises:
+        PlayError: for another ending, or a run that has no screen.
+    """
+    if path.suffix not in {".mp4", ".gif"}:
+        raise PlayError(f"{path} must end in .mp4 or .gif")
+    if trained.run.config.environment != "atari":
+        raise PlayError(f"{trained.run.game} has no screen to record; play needs an Atari game")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rate = FRAMES_PER_SECOND / trained.run.config.frames_per_step
+    if path.suffix == ".mp4":
+        writer = imageio.get_writer(path, fps=rate, codec="libx264", macro_block_size=1)
+    else:
+        writer = imageio.get_writer(path, duration=1000 / rate, loop=0)
+    made: dict[str, Any] = {"path": str(path), "return": 0.0, "frames": 0, "pictures": 0}
+    with writer:
+        for picture, score, frames in _pictures(trained, episode, max_frames):
+            writer.append_data(picture)
+            made |= {"return": score, "frames": frames, "pictures": made["pictures"] + 1}
+    return made
+
+
+def _pictures(
+    trained: Trained, episode: int, max_frames: int
+) -> Iterator[tuple[Picture, float, int]]:
+    """Play and yield after each step the picture, the return so far and the frame number."""
+    run, agent = trained.run, trained.agent
+    env = make_eval_env(run.game, run.seed, run.config.protocol, render_mode="rgb_array")
+    names: list[str] = env.unwrapped.get_action_meanings()  # type: ignore[attr-defined]
+    seed = evaluate.episode_seed(run.seed, trained.step, episode)
+    chance = np.random.default_rng(seed)
+    observation, info = env.reset(seed=seed)
+    score, over = 0.0, False
+    while not over and not (max_frames and info["episode_frame_number"] >= max_frames):
+        values = agent.q_values(observation[None])[0]
+        explores = chance.random() < run.config.training.eval_epsilon
+        action = int(chance.integers(len(names))) if explores else greedy(values, chance)
+        screen = np.asarray(env.render(), np.uint8)
+        title = f"{run.game}  return {score:g}"
+        drawn = panel(values, names, action, title, _height(screen))
+        yield beside(screen, drawn), score, info["episode_frame_number"]
+        observation, reward, terminated, truncated, info = env.step(action)
+        score += float(reward)
+        over = terminated or truncated
+    env.close()
+
+
+def panel(
+    values: NDArray[np.float32], names: list[str], chosen: int, title: str, height: int
+) -> Picture:
+    """Draw the action values as bars, the chosen one in orange.
+
+    Args:
+        values: ``(actions,)``.
+        names: of the actions.
+        chosen: index of the action about to be taken.
+        title: first line.
+        height: pixels.
+
+    Returns:
+        uint8 ``(height, 320, 3)``.
+    """
+    picture = np.full((height, _PANEL_PIXELS, 3), _PAPER, np.uint8)
+    _text(picture, title, (10, 22), 0.5, _INK)
+    _text(picture, "action values", (10, 42), 0.4, _DIM)
+    low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
+    span = max(high - low, 1e-6)
+    left, width = 130, _PANEL_PIXELS - 130 - 60
+    zero = left + int(-low / span * width)
+    pitch = min(28, (height - 60) // len(names))
+    for index, (value, name) in enumerate(zip(values, names, strict=True)):
+        y = 58 + index * pitch
+        colour = _CHOSEN if index == chosen else _BAR
+        end = left + int((float(value) - low) / span * width)
+        start, stop = sorted((zero, end))
+        cv2.rectangle(picture, (start, y), (max(stop, start + 1), y + pitch - 5), colour, -1)
+        baseline = y + pitch // 2 + 2
+        _text(picture, name, (10, baseline), 0.38, colour if index == chosen else _INK)
+        _text(picture, f"{value:.2f}", (_PANEL_PIXELS - 55, baseline), 0.38, _INK)
+    return picture
+
+
+def beside(screen: Picture, drawn: Picture) -> Picture:
+    """Enlarge the screen and put the panel to its right; both sides of even length."""
+    large = cv2.resize(
+        screen, (screen.shape[1] * _SCALE, _height(screen)), interpolation=cv2.INTER_NEAREST
+    )
+    return np.concatenate([large, drawn], axis=1, dtype=np.uint8)
+
+
+def _height(screen: Picture) -> int:
+    return int(screen.shape[0]) * _SCALE
+
+
+def _text(
+    picture: Picture, text: str, place: tuple[int, int], size: float, colour: tuple[int, ...]
+) -> None:
+    cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, cv2.LINE_AA)

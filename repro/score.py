@@ -1,0 +1,87 @@
+"""Scoring a trained network once more: the final protocol on best or last weights."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from repro import checkpoint, evaluate, records
+from repro.agent import Agent
+from repro.checkpoint import CheckpointError
+from repro.train import Run, agent_player, make_agent, make_envs, run_from
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run's network, ready to play."""
+
+    run: Run
+    agent: Agent
+    weights: str
+    step: int
+
+
+def load(folder: Path, weights: str, device: str = "cpu") -> Trained:
+    """Load the ``best`` or the ``last`` network of a run.
+
+    Raises:
+        RunDirectoryError, ConfigError: if the folder does not hold a training.
+        CheckpointError: if the weights are missing, damaged or of another network.
+    """
+    run = run_from(folder)
+    path = folder / f"{weights}.safetensors"
+    if not path.exists():
+        raise CheckpointError(
+            f"{folder} has no {weights} weights yet; finish its training, or use the other ones"
+        )
+    envs = make_envs(run)
+    agent = make_agent(run, envs.train, device)
+    envs.close()
+    checkpoint.load_weights(path, agent.network)
+    return Trained(run, agent, weights, _step(folder, run, weights))
+
+
+def _step(folder: Path, run: Run, weights: str) -> int:
+    """The training step that the weights are from."""
+    if weights == "last":
+        return run.config.steps
+    scores: dict[int, list[float]] = {}
+    for row in records.read_rows(folder / "evaluations.csv"):
+        if row["kind"] == "periodic":
+            done = scores.setdefault(int(row["step"]), [])
+            if row["completed"] == "True":
+                done.append(float(row["return"]))
+    means = {step: float(np.mean(done)) if done else 0.0 for step, done in scores.items()}
+    return max(means, key=lambda step: (means[step], -step)) if means else run.config.steps
+
+
+def score(folder: Path, weights: str, episodes: int, device: str = "cpu") -> Iterator[float]:
+    """Play the final protocol, record each game, and yield all returns, old ones first.
+
+    Games that are there already are not played again, so that a killed
+    evaluation goes on and a larger ``episodes`` adds to what there is.
+
+    Raises:
+        RunDirectoryError: if the directory is in use, say by its training.
+    """
+    trained = load(folder, weights, device)
+    with records.RunDirectory(folder, trained.run.identity()) as place:
+        path = folder / "evaluations.csv"
+        records.trim(path, trained.run.config.steps)
+        there = [
+            float(row["return"])
+            for row in (records.read_rows(path) if path.exists() else [])
+            if (row["kind"], row["weights"]) == ("final", weights)
+        ][:episodes]
+        yield from there
+        table = place.table("evaluations.csv")
+        env = make_envs(trained.run).final
+        player = agent_player(trained.agent, trained.run.config.training.eval_epsilon)
+        for game in evaluate.play_episodes(
+            env, player, trained.run.seed, trained.step, episodes, len(there)
+        ):
+            table.append(game.row("final", weights, trained.step))
+            yield game.score
+        table.close()
+        env.close()
