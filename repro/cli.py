@@ -28,7 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"repro: {error}", file=sys.stderr)
         return 2
     except (OSError, RuntimeError, MemoryError) as error:
-        print(f"repro: {error or type(error).__name__}", file=sys.stderr)
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        print(f"repro: {reason}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("repro: interrupted", file=sys.stderr)
@@ -111,10 +112,10 @@ def _train(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
         atari = chosen.environment == "atari"
         game = games.find(options.game).name if atari else options.game
         suite = options.out or Path("results") / options.preset
-        from repro import train
+        from repro import experiment, train
 
         return train.command(
-            train.Run(game, options.seed, options.preset, chosen),
+            experiment.Run(game, options.seed, options.preset, chosen),
             suite, options.device, options.threads, not options.quiet,
         )  # fmt: skip
 

@@ -33,12 +33,15 @@ class NatureCNN(nn.Module):
     ) -> None:
         super().__init__()
         self.convolutions = nn.Sequential(
-            nn.Conv2d(history, 32, 8, stride=4), nn.ReLU(),
-            nn.Conv2d(32, 64, 4, stride=2), nn.ReLU(),
-            nn.Conv2d(64, 64, 3, stride=1), nn.ReLU(),
+            nn.Conv2d(history, 32, 8, stride=4), nn.ReLU(inplace=True),
+            nn.Conv2d(32, 64, 4, stride=2), nn.ReLU(inplace=True),
+            nn.Conv2d(64, 64, 3, stride=1), nn.ReLU(inplace=True),
         )  # fmt: skip
         self.head = nn.Sequential(
-            nn.Flatten(), nn.Linear(64 * 7 * 7, hidden), nn.ReLU(), nn.Linear(hidden, n_actions)
+            nn.Flatten(),
+            nn.Linear(64 * 7 * 7, hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden, n_actions),
         )
         initialise(self, generator)
         for layer in self.convolutions.parameters():
@@ -47,7 +50,9 @@ class NatureCNN(nn.Module):
 
     def forward(self, stacks: Tensor) -> Tensor:
         """Value the actions."""
-        pixels = stacks.to(torch.float32, memory_format=torch.channels_last) * (1 / 255)
+        # Bytes are reordered before they become floats: a quarter of the memory to move.
+        pixels = stacks.contiguous(memory_format=torch.channels_last)
+        pixels = pixels.to(torch.float32, copy=True).mul_(1 / 255)
         return self.head(self.convolutions(pixels))  # type: ignore[no-any-return]
 
 
@@ -81,8 +86,8 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Flatten(), nn.Linear(prod(observation), hidden), nn.ReLU(),
-            nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, n_actions),
+            nn.Flatten(), nn.Linear(prod(observation), hidden), nn.ReLU(inplace=True),
+            nn.Linear(hidden, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, n_actions),
         )  # fmt: skip
         initialise(self, generator)
 

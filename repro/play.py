@@ -11,18 +11,15 @@ from numpy.typing import NDArray
 
 from repro import evaluate
 from repro.agent import greedy
+from repro.config import ConfigError
+from repro.experiment import make_screen_env
 from repro.score import Trained
-from wrappers.envs import make_eval_env
 
 Picture = NDArray[np.uint8]
 FRAMES_PER_SECOND = 60
 _SCALE = 2
 _PANEL_PIXELS = 320
 _INK, _DIM, _BAR, _CHOSEN, _PAPER = (235,) * 3, (150,) * 3, (86, 180, 233), (230, 159, 0), 24
-
-
-class PlayError(ValueError):
-    """A video that cannot be made as asked; the message says why."""
 
 
 def record(trained: Trained, path: Path, episode: int, max_frames: int) -> dict[str, Any]:
@@ -38,12 +35,10 @@ def record(trained: Trained, path: Path, episode: int, max_frames: int) -> dict[
         ``path``, ``return``, ``frames`` (emulator) and ``pictures``.
 
     Raises:
-        PlayError: for another ending, or a run that has no screen.
+        ConfigError: for another ending, or a run that has no screen.
     """
     if path.suffix not in {".mp4", ".gif"}:
-        raise PlayError(f"{path} must end in .mp4 or .gif")
-    if trained.run.config.environment != "atari":
-        raise PlayError(f"{trained.run.game} has no screen to record; play needs an Atari game")
+        raise ConfigError(f"{path} must end in .mp4 or .gif")
     path.parent.mkdir(parents=True, exist_ok=True)
     rate = FRAMES_PER_SECOND / trained.run.config.frames_per_step
     if path.suffix == ".mp4":
@@ -63,7 +58,7 @@ def _pictures(
 ) -> Iterator[tuple[Picture, float, int]]:
     """Play and yield after each step the picture, the return so far and the frame number."""
     run, agent = trained.run, trained.agent
-    env = make_eval_env(run.game, run.seed, run.config.protocol, render_mode="rgb_array")
+    env = make_screen_env(run)
     names: list[str] = env.unwrapped.get_action_meanings()  # type: ignore[attr-defined]
     seed = evaluate.episode_seed(run.seed, trained.step, episode)
     chance = np.random.default_rng(seed)

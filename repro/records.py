@@ -47,6 +47,8 @@ TABLES = {
     "learning.csv": LEARNING,
 }
 
+_NOT_EARNED = {".lock", "config.json", "provenance.json"}
+
 
 class RunDirectoryError(RuntimeError):
     """The directory cannot be used for this run; the message says what to do."""
@@ -192,24 +194,25 @@ class RunDirectory:
 
     def _claim(self) -> None:
         config = self.path / "config.json"
-        if config.exists():
-            there = read_json(config)
+        # A start that failed, for lack of memory say, leaves nothing that must be kept.
+        earned = any(item.name not in _NOT_EARNED for item in self.path.iterdir())
+        if not earned:
+            write_json(config, self._identity)
+        elif not config.exists():
+            raise RunDirectoryError(
+                f"{self.path} has files but no config.json, so it is not a run; "
+                "choose another --out"
+            )
+        else:
             changed = [
                 f"{name} is {old!r} there, {new!r} here"
-                for name, old, new in _changes(there, self._identity)
+                for name, old, new in _changes(read_json(config), self._identity)
             ]
             if changed:
                 raise RunDirectoryError(
                     f"{self.path} belongs to another configuration ({'; '.join(changed[:4])}); "
                     "choose another --out, or repeat the command that made it"
                 )
-        elif any(item.name != ".lock" for item in self.path.iterdir()):
-            raise RunDirectoryError(
-                f"{self.path} has files but no config.json, so it is not a run; "
-                "choose another --out"
-            )
-        else:
-            write_json(config, self._identity)
 
     @property
     def done(self) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ import numpy as np
 from repro import checkpoint, evaluate, records
 from repro.agent import Agent
 from repro.checkpoint import CheckpointError
-from repro.train import Run, agent_player, make_agent, make_envs, run_from
+from repro.experiment import Run, agent_player, check_device, make_agent, make_envs, run_from
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ def load(folder: Path, weights: str, device: str = "cpu") -> Trained:
         CheckpointError: if the weights are missing, damaged or of another network.
     """
     run = run_from(folder)
+    check_device(device)
     path = folder / f"{weights}.safetensors"
     if not path.exists():
         raise CheckpointError(

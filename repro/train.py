@@ -1,131 +1,25 @@
 """Putting a training together: environment, agent, replay, loop, trackers, evaluation, disk."""
 
-import dataclasses
 import math
 import shutil
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from repro import checkpoint, config, evaluate, machine, records, trackers
-from repro.agent import Agent, NonFiniteLossError
-from repro.config import Config
+from repro import checkpoint, evaluate, experiment, machine, records, trackers
+from repro.agent import NonFiniteLossError
+from repro.experiment import Run
 from repro.loop import Loop
 from repro.replay import MinibatchQueue, ReplayMemory
-from wrappers import envs
+from repro.signals import Interrupted, Stop, listening
 from wrappers import state as env_state
 
 BASE_BYTES = 700_000_000  # torch, emulator and working arrays of a training process
 CHECKPOINT_BYTES = 100_000_000  # weights, optimiser and pre-drawn transitions, generously
-
-
-class Interrupted(Exception):  # noqa: N818 - not an error: the run is safe and can go on
-    """A signal ended the training; ``signal`` is its number."""
-
-    def __init__(self, number: int, step: int) -> None:
-        super().__init__(f"stopped at step {step:,}; the same command goes on from there")
-        self.signal = number
-
-
-@dataclass(frozen=True)
-class Run:
-    """Which training: one game, one seed, one configuration."""
-
-    game: str
-    seed: int
-    preset: str
-    config: Config
-
-    def identity(self) -> dict[str, Any]:
-        """What config.json holds."""
-        return {
-            "game": self.game,
-            "seed": self.seed,
-            "preset": self.preset,
-            "config": config.to_dict(self.config),
-        }
-
-
-def run_from(folder: Path) -> Run:
-    """Read back which training a run directory holds.
-
-    Raises:
-        RunDirectoryError: if there is no config.json.
-        ConfigError: if it is not a training's.
-    """
-    there = records.read_json(folder / "config.json")
-    try:
-        return Run(there["game"], there["seed"], there["preset"], config.from_dict(there["config"]))
-    except KeyError as error:
-        raise config.ConfigError(f"{folder} does not hold a training") from error
-
-
-@dataclass(frozen=True)
-class Environments:
-    """The three environments of a training, each an emulator of its own."""
-
-    train: gym.Env[Any, Any]
-    periodic: gym.Env[Any, Any]
-    final: gym.Env[Any, Any]
-
-    def close(self) -> None:
-        """Close all three."""
-        for env in (self.train, self.periodic, self.final):
-            env.close()
-
-
-def make_envs(run: Run) -> Environments:
-    """Make what a run trains and is scored on. Evaluation games get seeds of their own.
-
-    Raises:
-        ProtocolError, MissingROMError: as :func:`wrappers.envs.make_emulator`.
-    """
-    game, seed, protocol = run.game, run.seed, run.config.protocol
-    if run.config.environment == "gymnasium":
-        stack = protocol.stack_frames
-        return Environments(*(envs.make_vector_env(game, seed, stack) for _ in range(3)))
-    uncapped = dataclasses.replace(
-        protocol, eval_cap_frames=run.config.training.periodic_cap_frames
-    )
-    return Environments(
-        train=envs.make_train_env(game, seed, protocol),
-        periodic=envs.make_eval_env(game, seed, uncapped),
-        final=envs.make_eval_env(game, seed, protocol),
-    )
-
-
-def make_agent(run: Run, env: gym.Env[Any, Any], device: str = "cpu") -> Agent:
-    """Make the agent for an environment; weights and actions follow the run's seed."""
-    weights = torch.Generator()
-    weights.manual_seed(run.seed)
-    return Agent(
-        run.config.agent,
-        int(env.action_space.n),  # type: ignore[attr-defined]
-        _shape(env),
-        generator(run.seed, "actions"),
-        weights,
-        device,
-    )
-
-
-def agent_player(agent: Agent, epsilon: float) -> evaluate.PlayerFactory:
-    """Let an agent play for scores: epsilon-greedy, with the evaluation's own generator."""
-
-    def make(generator: np.random.Generator) -> evaluate.Player:
-        return lambda observation: agent.act(observation, epsilon, generator)
-
-    return make
 
 
 def train(
@@ -145,7 +39,7 @@ def train(
     """
     with records.RunDirectory(records.run_path(suite, run.game, run.seed), run.identity()) as place:
         if place.done is None:
-            with _signals() as stop, Training(run, place, stop, device, progress) as training:
+            with listening() as stop, Training(run, place, stop, device, progress) as training:
                 training.run()
         return place.path, place.done or {}
 
@@ -154,20 +48,21 @@ class Training:
     """A training in a run directory that is ours. Use as a context manager."""
 
     def __init__(
-        self, run: Run, place: records.RunDirectory, stop: "Stop", device: str, progress: bool
+        self, run: Run, place: records.RunDirectory, stop: Stop, device: str, progress: bool
     ) -> None:
         self._run = run
         self._path = place.path
         self._stop = stop
-        self._envs = make_envs(run)
+        experiment.check_device(device)
+        self._envs = experiment.make_envs(run)
         self._env = self._envs.train
         self._require_room()
         saved = checkpoint.load(place.path / "checkpoint", run.identity())
-        self._agent = make_agent(run, self._env, device)
-        shape, settings = _shape(self._env), run.config.agent
+        self._agent = experiment.make_agent(run, self._env, device)
+        shape, settings = experiment.shape(self._env), run.config.agent
         self._memory = ReplayMemory(
-            settings.replay_steps, shape[1:], shape[0], generator(run.seed, "replay"),
-            _dtype(self._env),
+            settings.replay_steps, shape[1:], shape[0], experiment.generator(run.seed, "replay"),
+            experiment.dtype(self._env),
         )  # fmt: skip
         self._queue = MinibatchQueue(self._memory, settings.replay_draw, settings.minibatch)
         self._loop = Loop(self._env, self._agent, self._memory, self._queue)
@@ -175,7 +70,7 @@ class Training:
         self._saved_step = saved.step if saved else 0
         if saved is None:
             provenance = evaluate.describe(run.game, self._env)
-            provenance["device"] = _device_name(device)
+            provenance["device"] = experiment.device_name(device)
             provenance["threads"] = torch.get_num_threads()
             records.write_json(place.path / "provenance.json", provenance)
         scored = saved.state["best"]["evaluated_step"] if saved else 0
@@ -188,7 +83,7 @@ class Training:
         )
         self._learning = trackers.LearningTracker(
             place.table("learning.csv"), run.config, self._agent, self._memory,
-            generator(run.seed, "heldout"),
+            experiment.generator(run.seed, "heldout"),
         )  # fmt: skip
         if saved is not None:
             self._restore(saved)
@@ -301,7 +196,7 @@ class Training:
 
     def _player(self, epsilon: float) -> evaluate.PlayerFactory:
         """The agent at play, listening for signals."""
-        inner = agent_player(self._agent, epsilon)
+        inner = experiment.agent_player(self._agent, epsilon)
 
         def make(generator: np.random.Generator) -> evaluate.Player:
             act = inner(generator)
@@ -349,7 +244,7 @@ class Training:
             ) from error
 
     def _require_room(self) -> None:
-        shape, dtype = _shape(self._env), _dtype(self._env)
+        shape, dtype = experiment.shape(self._env), experiment.dtype(self._env)
         capacity = self._run.config.agent.replay_steps
         machine.require_memory(ReplayMemory.bytes_needed(capacity, shape[1:], dtype) + BASE_BYTES)
         kept = ReplayMemory.bytes_needed(min(capacity, self._run.config.steps), shape[1:], dtype)
@@ -359,58 +254,6 @@ class Training:
     def _note(self, text: str) -> None:
         if self._progress is not None:
             self._progress.note(f"{self._run.game} seed {self._run.seed}: {text}")
-
-
-class Stop:
-    """Remembers a signal until the training has come to a point where it can stop."""
-
-    def __init__(self) -> None:
-        self.signal: int | None = None
-
-    def __call__(self, number: int, _: FrameType | None) -> None:
-        """Receive a signal."""
-        self.signal = number
-
-    def check(self, step: int) -> None:
-        """Raise Interrupted if there was one."""
-        if self.signal is not None:
-            raise Interrupted(self.signal, step)
-
-
-@contextmanager
-def _signals() -> Iterator[Stop]:
-    """Collect SIGINT, SIGTERM and SIGUSR1 while training (in the main thread only)."""
-    stop = Stop()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-    before = {number: signal.signal(number, stop) for number in numbers}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def generator(seed: int, purpose: str) -> np.random.Generator:
-    """An independent stream of random numbers for each purpose of a run."""
-    return np.random.default_rng([seed, *purpose.encode()])
-
-
-def _shape(env: gym.Env[Any, Any]) -> tuple[int, ...]:
-    shape = env.observation_space.shape
-    assert shape is not None
-    return tuple(int(size) for size in shape)
-
-
-def _dtype(env: gym.Env[Any, Any]) -> np.dtype[Any]:
-    assert env.observation_space.dtype is not None
-    return env.observation_space.dtype
-
-
-def _device_name(device: str) -> str:
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
 
 
 def command(run: Run, suite: Path, device: str, threads: int | None, progress: bool) -> int:

@@ -10,7 +10,7 @@ Timeline of one agent step (action repeat 4, pool 2)::
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal, SupportsFloat, cast
+from typing import Any, Literal, SupportsFloat
 
 import cv2
 import gymnasium as gym
@@ -41,8 +41,9 @@ def luminance(
     Returns:
         float32 ``(height, width)``, 0 to 255, not rounded.
     """
-    kernel = np.array([weights], dtype=np.float32)
-    return cast(NDArray[np.float32], cv2.transform(rgb.astype(np.float32), kernel))
+    plane = np.empty(rgb.shape[:2], np.float32)
+    cv2.transform(rgb.astype(np.float32), np.array([weights], np.float32), dst=plane)
+    return plane
 
 
 def shrink(
@@ -131,7 +132,10 @@ class Luminance(gym.ObservationWrapper[Bytes, Any, Bytes]):
         to_byte: Literal["truncate", "round"] = "truncate",
     ) -> None:
         super().__init__(env)
-        self._weights = tuple(weights)
+        self._kernel = np.array([weights], np.float32)
+        shape = env.observation_space.shape or ()
+        self._floats = np.empty(shape, np.float32)  # kept, since making them anew costs as
+        self._plane = np.empty(shape[:2], np.float32)  # much time as filling them
         self._pixels = pixels
         self._resize = resize
         self._to_byte = to_byte
@@ -139,8 +143,9 @@ class Luminance(gym.ObservationWrapper[Bytes, Any, Bytes]):
 
     def observation(self, observation: Bytes) -> Bytes:
         """Uint8 ``(height, width, 3)`` in, uint8 ``(pixels, pixels)`` out."""
-        plane = luminance(observation, self._weights)
-        return shrink(plane, self._pixels, self._resize, self._to_byte)
+        np.copyto(self._floats, observation)
+        cv2.transform(self._floats, self._kernel, dst=self._plane)
+        return shrink(self._plane, self._pixels, self._resize, self._to_byte)
 
 
 class FrameStack(gym.Wrapper[Any, Any, Any, Any]):

@@ -1,0 +1,152 @@
+"""One experiment: which game, seed and configuration, and the parts that follow from them."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+
+from repro import config, evaluate, records
+from repro.agent import Agent
+from repro.config import Config
+from wrappers import envs
+
+
+@dataclass(frozen=True)
+class Run:
+    """Which training: one game, one seed, one configuration."""
+
+    game: str
+    seed: int
+    preset: str
+    config: Config
+
+    def identity(self) -> dict[str, Any]:
+        """What config.json holds."""
+        return {
+            "game": self.game,
+            "seed": self.seed,
+            "preset": self.preset,
+            "config": config.to_dict(self.config),
+        }
+
+
+def run_from(folder: Path) -> Run:
+    """Read back which training a run directory holds.
+
+    Raises:
+        RunDirectoryError: if there is no config.json.
+        ConfigError: if it is not a training's.
+    """
+    there = records.read_json(folder / "config.json")
+    try:
+        return Run(there["game"], there["seed"], there["preset"], config.from_dict(there["config"]))
+    except KeyError as error:
+        raise config.ConfigError(f"{folder} does not hold a training") from error
+
+
+@dataclass(frozen=True)
+class Environments:
+    """The three environments of a training, each an emulator of its own."""
+
+    train: gym.Env[Any, Any]
+    periodic: gym.Env[Any, Any]
+    final: gym.Env[Any, Any]
+
+    def close(self) -> None:
+        """Close all three."""
+        for env in (self.train, self.periodic, self.final):
+            env.close()
+
+
+def make_envs(run: Run) -> Environments:
+    """Make what a run trains and is scored on. Evaluation games get seeds of their own.
+
+    Raises:
+        ProtocolError, MissingROMError: as :func:`wrappers.envs.make_emulator`.
+    """
+    game, seed, protocol = run.game, run.seed, run.config.protocol
+    if run.config.environment == "gymnasium":
+        stack = protocol.stack_frames
+        return Environments(*(envs.make_vector_env(game, seed, stack) for _ in range(3)))
+    uncapped = dataclasses.replace(
+        protocol, eval_cap_frames=run.config.training.periodic_cap_frames
+    )
+    return Environments(
+        train=envs.make_train_env(game, seed, protocol),
+        periodic=envs.make_eval_env(game, seed, uncapped),
+        final=envs.make_eval_env(game, seed, protocol),
+    )
+
+
+def make_screen_env(run: Run) -> gym.Env[Any, Any]:
+    """Make the scored environment once more, with a screen to record.
+
+    Raises:
+        ConfigError: if the run's environment has none.
+    """
+    if run.config.environment != "atari":
+        raise config.ConfigError(f"{run.game} has no screen to record; choose an Atari game")
+    return envs.make_eval_env(run.game, run.seed, run.config.protocol, render_mode="rgb_array")
+
+
+def make_agent(run: Run, env: gym.Env[Any, Any], device: str = "cpu") -> Agent:
+    """Make the agent for an environment; weights and actions follow the run's seed."""
+    weights = torch.Generator()
+    weights.manual_seed(run.seed)
+    return Agent(
+        run.config.agent,
+        int(env.action_space.n),  # type: ignore[attr-defined]
+        shape(env),
+        generator(run.seed, "actions"),
+        weights,
+        device,
+    )
+
+
+def agent_player(agent: Agent, epsilon: float) -> evaluate.PlayerFactory:
+    """Let an agent play for scores: epsilon-greedy, with the evaluation's own generator."""
+
+    def make(generator: np.random.Generator) -> evaluate.Player:
+        return lambda observation: agent.act(observation, epsilon, generator)
+
+    return make
+
+
+def generator(seed: int, purpose: str) -> np.random.Generator:
+    """An independent stream of random numbers for each purpose of a run."""
+    return np.random.default_rng([seed, *purpose.encode()])
+
+
+def shape(env: gym.Env[Any, Any]) -> tuple[int, ...]:
+    """Shape of one observation, ``(history, *frame)``."""
+    found = env.observation_space.shape
+    assert found is not None
+    return tuple(int(size) for size in found)
+
+
+def dtype(env: gym.Env[Any, Any]) -> np.dtype[Any]:
+    """Type of one element of an observation."""
+    assert env.observation_space.dtype is not None
+    return env.observation_space.dtype
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that is not there.
+
+    Raises:
+        ConfigError: with the reason, in one line.
+    """
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise config.ConfigError(f"--device {device} cannot be used here ({reason})") from error
+
+
+def device_name(device: str) -> str:
+    """What to call a device in the provenance: the model of a GPU."""
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device

@@ -1,0 +1,47 @@
+"""Signals while training: remembered, and acted on where a run can stop and be saved."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error: the run is safe and can go on
+    """A signal ended the training; ``signal`` is its number."""
+
+    def __init__(self, number: int, step: int) -> None:
+        super().__init__(f"stopped at step {step:,}; the same command goes on from there")
+        self.signal = number
+
+
+class Stop:
+    """Remembers a signal until the training has come to a point where it can stop."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    def __call__(self, number: int, _: FrameType | None) -> None:
+        """Receive a signal."""
+        self.signal = number
+
+    def check(self, step: int) -> None:
+        """Raise Interrupted if there was one."""
+        if self.signal is not None:
+            raise Interrupted(self.signal, step)
+
+
+@contextmanager
+def listening() -> Iterator[Stop]:
+    """Collect SIGINT, SIGTERM and SIGUSR1 while training (in the main thread only)."""
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

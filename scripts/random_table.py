@@ -1,0 +1,43 @@
+"""Regenerate the random player's table from its runs: results/random/table.csv and table.md."""
+
+import argparse
+from pathlib import Path
+
+from paper_tables import tables
+from repro.records import read_results
+
+HEADER = """# The random player beside the printed Random column
+
+A new action every sixth frame (10 Hz), minimal action set, no-op starts, at most five
+minutes (18,000 emulator frames) a game. Printed: Mnih et al. (2015), Extended Data Table 2.
+`distance` is (mean - printed) / standard error of our mean; the printed column has an
+unknown error of its own. Made by `python scripts/random_table.py` from the runs beside it.
+
+"""
+
+
+def main() -> None:
+    """Read the runs, write both files, and name the games that need an explanation."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--suite", type=Path, default=Path("results/random"), help="[default results/random]"
+    )
+    parser.add_argument(
+        "--longer", type=Path, default=Path("results/random_long"),
+        help="more games of those that need an explanation [default results/random_long]",
+    )  # fmt: skip
+    options = parser.parse_args()
+    suite, longer = options.suite, read_results(options.longer)
+    table = tables.random_player(read_results(suite))
+    table.round(4).to_csv(suite / "table.csv", lineterminator="\n")
+    near = int((table["distance"].abs() <= tables.DISTANT).sum())
+    summary = f"\n{near} of {len(table)} games are within {tables.DISTANT:g} standard errors.\n"
+    for game, row in table[table["distance"].abs() > tables.DISTANT].iterrows():
+        summary += f"\n{row['title']} is beyond. "
+        summary += tables.all_alike(longer, str(game), row["printed"], row["episodes"]) + "\n"
+    (suite / "table.md").write_text(HEADER + tables.markdown(table) + summary)
+    print(tables.markdown(table) + summary)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""The doctor: finds a healthy machine healthy and a broken one broken."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from ale_py import roms
+
+from repro import doctor, machine
+from repro.games import GAMES
+
+GOLDENS = Path(__file__).parents[1] / "wrappers" / "golden_trajectories.json"
+
+
+@pytest.fixture
+def checks(tmp_path):
+    return {check.name: check for check in doctor.examine(tmp_path)}
+
+
+def test_names_the_emulator_of_the_golden_trajectories():
+    assert json.loads(GOLDENS.read_text())["ale_py"] == doctor.GOLDEN_ALE_PY
+
+
+def test_all_imports_and_roms_are_fine_here(checks):
+    assert all(check.status == "ok" for name, check in checks.items() if name.startswith("import"))
+    assert checks["ROMs"].status == "ok"
+    assert {"emulator", "memory", "disk", "GPU", "threads"} < set(checks)
+
+
+def test_every_md5_is_that_of_the_emulators_own_list():
+    listed = json.loads((Path(roms.__file__).parent / "md5.json").read_text())
+    assert {name: game.md5 for name, game in GAMES.items()} == {
+        name: listed[f"{name}.bin"] for name in GAMES
+    }
+
+
+def test_a_missing_and_a_changed_rom_are_named(tmp_path, monkeypatch):
+    folder = Path(roms.__file__).parent
+    for name in GAMES:
+        shutil.copy(folder / f"{name}.bin", tmp_path)
+    (tmp_path / "pong.bin").unlink()
+    (tmp_path / "qbert.bin").write_bytes(b"not a game")
+    monkeypatch.setattr(roms, "__file__", str(tmp_path / "__init__.py"))
+    check = {check.name: check for check in doctor.examine(tmp_path)}["ROMs"]
+    assert check.status == "fail"
+    assert check.found == "missing: pong; wrong MD5: qbert"
+    assert "pip install" in check.remedy
+
+
+def test_too_little_memory_names_a_replay_that_fits(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "available_memory_bytes", lambda: 2_000_000_000)
+    check = {check.name: check for check in doctor.examine(tmp_path)}["memory"]
+    assert check.status == "fail"
+    steps = int(check.remedy.split("--replay-steps ")[1].split()[0])
+    assert 0 < steps * 84 * 84 < 2_000_000_000
+
+
+def test_another_emulator_is_a_warning(tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor, "GOLDEN_ALE_PY", "0.0.1")
+    check = {check.name: check for check in doctor.examine(tmp_path)}["emulator"]
+    assert check.status == "warn"
+    assert "0.0.1" in check.found

@@ -1,0 +1,70 @@
+"""Videos of an agent: real files, read back."""
+
+import dataclasses
+
+import imageio.v2 as imageio
+import numpy as np
+import pytest
+
+from repro import checkpoint, config, experiment, play, records, score
+
+FRAMES = 240
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    """A run directory with first weights and nothing else."""
+    tiny = config.preset("nature")
+    tiny = dataclasses.replace(tiny, agent=dataclasses.replace(tiny.agent, replay_steps=1_000))
+    run = experiment.Run("breakout", 1, "nature", tiny)
+    folder = records.run_path(tmp_path_factory.mktemp("suite"), run.game, run.seed)
+    with records.RunDirectory(folder, run.identity()):
+        envs = experiment.make_envs(run)
+        checkpoint.save_weights(
+            folder / "last.safetensors", experiment.make_agent(run, envs.train).network
+        )
+        envs.close()
+    return folder
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "gif"])
+def test_a_video_has_the_screen_and_the_action_values(run_dir, tmp_path, suffix):
+    """A picture per step of four frames: 210x160 twice as large, and 320 pixels of bars."""
+    path = tmp_path / f"video.{suffix}"
+    made = play.record(score.load(run_dir, "last"), path, episode=0, max_frames=FRAMES)
+    pictures = [np.asarray(picture)[..., :3] for picture in imageio.get_reader(path)]
+    if suffix == "mp4":
+        assert len(pictures) == made["pictures"]
+    else:  # a GIF shows pictures that are alike once, for longer
+        assert 1 < len(pictures) <= made["pictures"]
+    assert FRAMES - 30 - 4 <= 4 * made["pictures"] <= FRAMES
+    assert {picture.shape for picture in pictures} == {(420, 320 + 320, 3)}
+    assert any((pictures[0][:, :320] != later[:, :320]).any() for later in pictures[1:])
+
+
+def test_the_same_episode_is_the_same_game(run_dir, tmp_path):
+    trained = score.load(run_dir, "last")
+    one, two = (
+        play.record(trained, tmp_path / f"{name}.gif", episode=3, max_frames=400) for name in "ab"
+    )
+    assert one["return"] == two["return"]
+    assert (tmp_path / "a.gif").read_bytes() == (tmp_path / "b.gif").read_bytes()
+
+
+def test_the_chosen_action_is_orange_and_the_longest_bar_is_the_largest_value():
+    values = np.array([0.5, 2.0, 1.0], np.float32)
+    drawn = play.panel(values, ["NOOP", "FIRE", "LEFT"], 2, "title", 420)
+    blue = (drawn == (86, 180, 233)).all(axis=2)
+    orange = (drawn == (230, 159, 0)).all(axis=2)
+    lengths = [int(mask[row].sum()) for mask, row in ((blue, 65), (blue, 93), (orange, 121))]
+    assert lengths[1] > lengths[2] > lengths[0] > 0
+
+
+def test_another_ending_is_refused(run_dir, tmp_path):
+    with pytest.raises(config.ConfigError, match=r"\.mp4 or \.gif"):
+        play.record(score.load(run_dir, "last"), tmp_path / "video.avi", 0, 100)
+
+
+def test_weights_that_are_not_there_are_named(run_dir):
+    with pytest.raises(checkpoint.CheckpointError, match="no best weights"):
+        score.load(run_dir, "best")
