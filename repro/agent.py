@@ -14,8 +14,8 @@ from repro.replay import Batch
 from repro.settings import AgentConfig
 
 
-class NonFiniteLossError(RuntimeError):
-    """The loss became infinite or not a number."""
+class NonFiniteError(RuntimeError):
+    """The loss or an action value became infinite or not a number."""
 
 
 class Agent:
@@ -87,7 +87,7 @@ class Agent:
             The loss, mean over the minibatch.
 
         Raises:
-            NonFiniteLossError: before any weight is changed.
+            NonFiniteError: before any weight is changed.
         """
         config = self.config
         with torch.no_grad():
@@ -99,7 +99,7 @@ class Agent:
         loss = td_loss(chosen, goal, config.td_error_clip)
         mean = float(loss.detach()) / len(batch.rewards)
         if not np.isfinite(mean):
-            raise NonFiniteLossError(f"the loss is {mean}")
+            raise NonFiniteError(f"the loss is {mean}")
         if config.loss_reduction == "mean":
             loss = loss / len(batch.rewards)
         self.optimiser.zero_grad(set_to_none=True)
@@ -155,6 +155,12 @@ def td_loss(values: Tensor, goals: Tensor, clip: float) -> Tensor:
 
 
 def greedy(values: NDArray[np.float32], generator: np.random.Generator) -> int:
-    """Index of the largest value, ties broken uniformly at random (ledger row 22)."""
+    """Index of the largest value, ties broken uniformly at random (ledger row 22).
+
+    Raises:
+        NonFiniteError: if a value is not a number.
+    """
     best = np.flatnonzero(values == values.max())
+    if len(best) == 0:
+        raise NonFiniteError("an action value is not a number")
     return int(best[0] if len(best) == 1 else generator.choice(best))

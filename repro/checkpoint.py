@@ -103,9 +103,9 @@ def load(folder: Path, run: Mapping[str, Any]) -> Saved | None:
             if _checksum(place / name) != checksum:
                 raise ValueError(f"{name} is not as it was written")
         arrays = safetensors.numpy.load_file(place / "arrays.safetensors")
-        replay = {
-            name.removeprefix("replay-").removesuffix(".npy"): np.load(
-                place / name, mmap_mode="r", allow_pickle=False
+        replay: Arrays = {
+            name.removeprefix("replay-").removesuffix(".npy"): np.lib.format.open_memmap(
+                place / name, mode="r"
             )
             for name in whole["files"]
             if name.startswith("replay-")
@@ -157,7 +157,7 @@ def _pack(value: Any, path: str, arrays: Arrays) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):
-        arrays[path] = np.ascontiguousarray(value)
+        arrays[path] = np.asarray(value, order="C")
         return {"array": path}
     if isinstance(value, Mapping):
         return {key: _pack(item, f"{path}/{key}", arrays) for key, item in value.items()}

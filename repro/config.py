@@ -38,18 +38,25 @@ PRESETS: dict[str, Config] = {
     "machado2018": Config(
         protocol=MACHADO2018, training=TrainingConfig(periodic_cap_frames=108_000)
     ),
+    # The paper clips TD errors for rewards of -1 to 1 that end games rarely. Here the one fall at
+    # the end of a long balance is all there is to learn, and clipping would hide it.
     "cartpole": Config(
         environment="gymnasium",
         protocol=dataclasses.replace(NATURE, action_repeat_frames=1, stack_frames=1),
         agent=AgentConfig(
             network="mlp",
             hidden_units=128,
-            replay_steps=100_000,
-            learning_starts_steps=1_000,
-            target_every_steps=500,
-            epsilon_end=0.02,
-            epsilon_hold_steps=1_000,
-            epsilon_decay_steps=20_000,
+            replay_steps=50_000,
+            minibatch=128,
+            learning_starts_steps=2_000,
+            target_every_steps=1_000,
+            epsilon_end=0.05,
+            epsilon_hold_steps=2_000,
+            epsilon_decay_steps=30_000,
+            td_error_clip=0.0,
+            loss_reduction="mean",
+            learning_rate=0.001,
+            min_squared_gradient=0.1,
         ),
         training=TrainingConfig(
             frames=200_000,

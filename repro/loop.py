@@ -54,7 +54,7 @@ class Loop:
         """Go on until ``steps`` steps have been taken in all, yielding after each.
 
         Raises:
-            NonFiniteLossError: see :meth:`repro.agent.Agent.update`.
+            NonFiniteError: see :meth:`repro.agent.Agent.update`.
         """
         if self.observation is None:
             self.observation, _ = self.env.reset()

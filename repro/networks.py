@@ -8,7 +8,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from repro.settings import AgentConfig
+from repro.settings import AgentConfig, ConfigError
 
 
 class NatureCNN(nn.Module):
@@ -116,15 +116,21 @@ def build(
     """Make the network that a configuration names, for observations of that shape.
 
     Raises:
-        ValueError: if the network cannot take such observations.
+        ConfigError: if the network cannot take such observations.
     """
+    screens = len(observation) == 3
+    if screens == (config.network == "mlp"):
+        raise ConfigError(
+            f"network {config.network!r} cannot take observations of shape {observation}; "
+            "screens need 'nature' or 'linear', vectors 'mlp'"
+        )
     if config.network == "mlp":
         return MLP(n_actions, observation, config.hidden_units, generator)
     if config.network == "linear":
         return LinearNetwork(n_actions, observation, generator)
-    if len(observation) != 3 or observation[1:] != (84, 84):
-        raise ValueError(
-            f"network 'nature' needs observations (history, 84, 84), not {observation}; "
-            "use network 'linear' or 'mlp'"
+    if observation[1:] != (84, 84):
+        raise ConfigError(
+            f"network 'nature' needs screens of (84, 84), not {observation[1:]}; "
+            "others need network 'linear'"
         )
     return NatureCNN(n_actions, observation[0], config.hidden_units, generator)

@@ -97,5 +97,7 @@ def _update(block: tuple[Tensor, ...], group: dict[str, Any]) -> None:
     decay = group["squared_gradient_decay"]
     mean_square.mul_(decay).addcmul_(gradient, gradient, value=1 - decay)
     root = torch.addcmul(mean_square, mean, mean, value=-1)
+    if decay != group["gradient_decay"]:
+        root.clamp_(min=0)  # means over different times: their difference is no variance
     root.add_(group["min_squared_gradient"]).sqrt_()
     weights.addcdiv_(gradient, root, value=-group["learning_rate"])

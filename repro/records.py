@@ -47,7 +47,7 @@ TABLES = {
     "learning.csv": LEARNING,
 }
 
-_NOT_EARNED = {".lock", "config.json", "provenance.json"}
+_NOT_EARNED = {"config.json", "provenance.json"}
 
 
 class RunDirectoryError(RuntimeError):
@@ -138,10 +138,14 @@ def trim(path: Path, step: int) -> None:
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """Read the complete rows of a table; a last line without its newline is not one."""
+    """Read the complete rows of a table."""
+    return list(csv.DictReader(_whole_lines(path)))
+
+
+def _whole_lines(path: Path) -> io.StringIO:
+    """A table without its last line, if that was cut short: then it has no newline."""
     text = path.read_text()
-    whole = text[: text.rfind("\n") + 1]
-    return list(csv.DictReader(io.StringIO(whole)))
+    return io.StringIO(text[: text.rfind("\n") + 1])
 
 
 class RunDirectory:
@@ -195,7 +199,10 @@ class RunDirectory:
     def _claim(self) -> None:
         config = self.path / "config.json"
         # A start that failed, for lack of memory say, leaves nothing that must be kept.
-        earned = any(item.name not in _NOT_EARNED for item in self.path.iterdir())
+        earned = any(
+            item.name not in _NOT_EARNED and not item.name.startswith(".")
+            for item in self.path.iterdir()
+        )
         if not earned:
             write_json(config, self._identity)
         elif not config.exists():
@@ -241,7 +248,7 @@ def run_path(suite: Path, game: str, seed: int) -> Path:
 
 def runs(path: Path) -> Iterator[Path]:
     """Yield the run directories at or below a path, sorted."""
-    yield from sorted(file.parent for file in path.rglob("config.json"))
+    yield from sorted(file.parent for file in path.resolve().rglob("config.json"))
 
 
 def read_results(path: Path | str) -> "pd.DataFrame":
@@ -266,7 +273,7 @@ def read_results(path: Path | str) -> "pd.DataFrame":
         if not table.exists() or seed is None:
             continue
         config = read_json(run / "config.json")
-        part = pd.read_csv(table)
+        part = pd.read_csv(_whole_lines(table))
         part.insert(0, "suite", run.parent.parent.name)
         part.insert(1, "game", config["game"])
         part.insert(2, "run_seed", int(seed.group(1)))

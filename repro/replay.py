@@ -190,7 +190,8 @@ class ReplayMemory:
             ValueError: if they do not fit this memory.
         """
         size, head = len(arrays["frames"]), int(state["head"])
-        fits = size <= self.capacity_steps and head < self.capacity_steps
+        full = size == self.capacity_steps and 0 <= head < size
+        fits = full or (size < self.capacity_steps and head == size)
         if not fits or arrays["frames"].shape[1:] != self._frames.shape[1:]:
             raise ValueError("the saved replay has another size")
         for name, array in self.arrays(size).items():

@@ -5,6 +5,7 @@ is :class:`wrappers.protocol.Protocol`, the agent's half is here.
 """
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -246,13 +247,14 @@ class Config:
     def __post_init__(self) -> None:
         """Refuse values that would fail, or mean nothing, hours later."""
         for _, part, item, value in settings(self):
-            if type(value) in (int, float) and value < 0:
-                raise ConfigError(f"{part}{item.name} must not be negative, got {value}")
+            if type(value) in (int, float) and not 0 <= value < math.inf:
+                raise ConfigError(f"{part}{item.name} must be a number from 0 up, got {value}")
         positive = {
             "agent": (
                 "hidden_units", "replay_steps", "replay_draw", "minibatch",
                 "update_every_steps", "target_every_steps", "epsilon_decay_steps",
                 "learning_rate",
+                "min_squared_gradient",
             ),
             "training": ("frames", "eval_steps", "final_episodes", "log_every_steps"),
         }  # fmt: skip
@@ -271,6 +273,8 @@ class Config:
         ):
             if not 0.0 <= value <= 1.0:
                 raise ConfigError(f"{name} must be between 0 and 1, got {value}")
+        if 1.0 in (agent.gradient_decay, agent.squared_gradient_decay):
+            raise ConfigError("gradient_decay and squared_gradient_decay must be less than 1")
         if agent.replay_draw % agent.minibatch:
             raise ConfigError(
                 f"replay_draw ({agent.replay_draw}) must be a multiple of minibatch "

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from repro import checkpoint, evaluate, experiment, machine, records, trackers
-from repro.agent import NonFiniteLossError
+from repro.agent import NonFiniteError
 from repro.experiment import Run
 from repro.loop import Loop
 from repro.replay import MinibatchQueue, ReplayMemory
@@ -34,7 +34,7 @@ def train(
         RunDirectoryError: if the directory is in use or belongs to another configuration.
         LackError: if memory or disk are too small.
         CheckpointError: if the checkpoint there is damaged or foreign.
-        NonFiniteLossError: the last checkpoint and all rows stay.
+        NonFiniteError: the last checkpoint and all rows stay.
         Interrupted: after SIGINT, SIGTERM or SIGUSR1, with a checkpoint written.
     """
     with records.RunDirectory(records.run_path(suite, run.game, run.seed), run.identity()) as place:
@@ -265,8 +265,8 @@ def command(run: Run, suite: Path, device: str, threads: int | None, progress: b
     except Interrupted as stop:
         print(f"repro: {stop}", file=sys.stderr)
         return 128 + stop.signal
-    except NonFiniteLossError as error:
-        raise NonFiniteLossError(
+    except NonFiniteError as error:
+        raise NonFiniteError(
             f"{error}; training of {run.game} stopped, its rows and last checkpoint are in "
             f"{records.run_path(suite, run.game, run.seed)}; lower --learning-rate and use "
             "another --out"

@@ -303,6 +303,23 @@ def table(measurements: Sequence[Measurement]) -> str:
     return "\n".join(lines)
 
 
+def shown(path: Path) -> str:
+    """The table of a file written with ``--json``, and the machine it was measured on."""
+    figures = json.loads(path.read_text())
+    made = figures["provenance"]
+    names = {field.name for field in dataclasses.fields(Measurement)}
+    measurements = [
+        Measurement(**{name: one[name] for name in names} | {"rounds": tuple(one["rounds"])})
+        for one in figures["measurements"]
+    ]
+    threads, libraries = figures["options"]["threads"], made["libraries"]
+    return (
+        f"{made['processor']}, {made['cores']} cores, {threads} threads, {made['time']}, "
+        f"torch {libraries['torch']}, Stable-Baselines3 {made['stable_baselines3']}\n"
+        f"{table(measurements)}"
+    )
+
+
 def seconds(text: str) -> float:
     """A finite number more than zero."""
     value = float(text)
@@ -325,20 +342,24 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--seconds", type=seconds, default=3.0, metavar="X", help="seconds per measurement")
     add("--replay-steps", type=count, default=100_000, metavar="N", help="replay, agent steps")
     add("--json", type=Path, metavar="PATH", help="file to write every figure to")
+    add("--show", type=Path, metavar="PATH", help="print such a file instead of measuring")
     return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and write the figures if asked to. Returns the exit code."""
     options = parse(arguments)
+    if options.show:
+        print(shown(options.show))
+        return 0
     torch.set_num_threads(options.threads)
     try:
         measurements = benchmark(options)
     except (config.ConfigError, ProtocolError) as error:
         print(f"benchmark_throughput: {error}", file=sys.stderr)
         return 2
-    setting = vars(options) | {"json": None}
-    print(", ".join(f"{name} {value}" for name, value in setting.items() if value))
+    setting = {k: v for k, v in vars(options).items() if k not in ("json", "show")}
+    print(", ".join(f"{name} {value}" for name, value in setting.items()))
     print(table(measurements))
     rival = provenance.version("stable-baselines3")
     if rival:

@@ -1,8 +1,8 @@
 """A first look in minutes: random play, a short training, its score beside the paper's.
 
 Random baseline on three games, then Pong for a short budget under the paper's protocol
-(only the budget, the start of learning and the decay of epsilon are cut to fit), its
-evaluation, its row beside Mnih et al. (2015), and a video.
+(what is cut to fit the budget is in ``SHORT``), its evaluation, its row beside Mnih et al.
+(2015), and a video.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from paper_tables import tables
 from repro import records
 
 RANDOM_GAMES = ("pong", "breakout", "space_invaders")
-# A fortieth of the paper's start of learning and of its decay; no periodic evaluation.
+# The schedule, cut to fit; the environment, network, loss and optimiser are the paper's.
 SHORT = {
     "--learning-starts-steps": 2_000,
     "--epsilon-hold-steps": 2_000,

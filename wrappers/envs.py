@@ -16,6 +16,11 @@ from wrappers.protocol import NATURE, Protocol, ProtocolError
 from wrappers.rewards import ClipReward, GameScore
 from wrappers.starts import LifeLoss, NoopStart, TimeCap
 
+_NO_ROM = (
+    "the ROM of {} is missing or damaged; reinstall the emulator that brings it: "
+    "pip install --force-reinstall --no-deps ale-py"
+)
+
 
 class UnknownGameError(ProtocolError):
     """No game of that name; the message names the nearest."""
@@ -44,12 +49,12 @@ def make_emulator(
         near = difflib.get_close_matches(game.lower(), known, n=1, cutoff=0.4)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise UnknownGameError(f"the emulator has no game named {game!r}{hint}")
-    path = roms.get_rom_path(game)
+    try:
+        path = roms.get_rom_path(game)
+    except OSError as error:
+        raise MissingROMError(f"{_NO_ROM.format(game)} ({error})") from error
     if path is None or not Path(path).is_file():
-        raise MissingROMError(
-            f"the ROM of {game} is missing from the emulator package; "
-            "reinstall it: pip install --force-reinstall --no-deps ale-py"
-        )
+        raise MissingROMError(_NO_ROM.format(game))
     ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
     gym.register_envs(ale_py)
     title = "".join(word.capitalize() for word in game.split("_"))

@@ -32,6 +32,7 @@ def save(env: gym.Env[Any, Any]) -> dict[str, Any]:
         for name in names
     }
     base = env.unwrapped
+    state["game"] = _game(env)
     state["generator"] = base.np_random.bit_generator.state
     if hasattr(base, "ale"):
         saved = base.ale.cloneState(include_rng=True).serialize()
@@ -49,10 +50,14 @@ def load(env: gym.Env[Any, Any], state: dict[str, Any]) -> None:
     Raises:
         ProtocolError: if the state is of an environment that was made in another way.
     """
+    if state.get("game") != _game(env):
+        raise ProtocolError(
+            f"the saved environment is the game {state.get('game')}, this is {_game(env)}"
+        )
     layers = list(_layers(env))
     wanted = {f"{layer}.{name}" for layer, _, names in layers for name in names}
     base = env.unwrapped
-    wanted |= {"generator", "emulator" if hasattr(base, "ale") else "state"}
+    wanted |= {"game", "generator", "emulator" if hasattr(base, "ale") else "state"}
     if wanted != set(state):
         raise ProtocolError(
             f"the saved environment differs in {', '.join(sorted(wanted ^ set(state)))}"
@@ -65,6 +70,11 @@ def load(env: gym.Env[Any, Any], state: dict[str, Any]) -> None:
         base.ale.restoreState(ale_py.ALEState(state["emulator"].tobytes()))
     else:
         base.state = state["state"]  # type: ignore[attr-defined]
+
+
+def _game(env: gym.Env[Any, Any]) -> str:
+    spec = env.unwrapped.spec
+    return spec.id if spec else type(env.unwrapped).__name__
 
 
 def _layers(env: gym.Env[Any, Any]) -> Iterator[tuple[str, gym.Env[Any, Any], tuple[str, ...]]]:

@@ -1,0 +1,243 @@
+"""The configuration: the ledger's numbers, the presets' differences, JSON, flags."""
+
+import argparse
+import json
+import typing
+
+import pytest
+
+from repro import config, flags
+from repro.config import ConfigError
+from wrappers.protocol import NATURE, ProtocolError
+
+# The ledger's column "code", number by number.
+LEDGER_NATURE = {
+    "environment": "atari",
+    "protocol.action_repeat_frames": 4,
+    "protocol.max_pool_frames": 2,
+    "protocol.luminance_weights": (0.299, 0.587, 0.114),
+    "protocol.screen_pixels": 84,
+    "protocol.resize": "area",
+    "protocol.to_byte": "truncate",
+    "protocol.stack_frames": 4,
+    "protocol.minimal_actions": True,
+    "protocol.noop_max_frames": 30,
+    "protocol.noops_after_lost_life": True,
+    "protocol.life_loss_terminal": True,
+    "protocol.clip_rewards": True,
+    "protocol.train_cap_frames": 0,
+    "protocol.eval_cap_frames": 18_000,
+    "protocol.sticky_probability": 0.0,
+    "agent.network": "nature",
+    "agent.hidden_units": 512,
+    "agent.discount": 0.99,
+    "agent.replay_steps": 1_000_000,
+    "agent.replay_draw": 512,
+    "agent.minibatch": 32,
+    "agent.learning_starts_steps": 50_000,
+    "agent.update_every_steps": 4,
+    "agent.target_every_steps": 10_000,
+    "agent.epsilon_start": 1.0,
+    "agent.epsilon_end": 0.1,
+    "agent.epsilon_hold_steps": 50_000,
+    "agent.epsilon_decay_steps": 1_000_000,
+    "agent.td_error_clip": 1.0,
+    "agent.loss_reduction": "sum",
+    "agent.learning_rate": 0.00025,
+    "agent.gradient_decay": 0.95,
+    "agent.squared_gradient_decay": 0.95,
+    "agent.min_squared_gradient": 0.01,
+    "training.frames": 200_000_000,
+    "training.eval_every_steps": 250_000,
+    "training.eval_steps": 125_000,
+    "training.periodic_cap_frames": 0,
+    "training.eval_epsilon": 0.05,
+    "training.final_episodes": 30,
+    "training.heldout_states": 500,
+}
+# Of our own making: how often rows and checkpoints are written changes no result.
+OURS = {"training.log_every_steps", "training.checkpoint_every_steps"}
+
+# Rows that say how something is done and leave nothing to choose: initial weights, the order
+# within a step, greedy ties, and the random player's rate (a constant of its own).
+ROWS_WITHOUT_FIELD = {20, 21, 22, 26}
+
+
+def leaves(chosen):
+    return {part + item.name: value for _, part, item, value in config.settings(chosen)}
+
+
+def test_nature_is_the_ledgers_code_column():
+    found = leaves(config.preset("nature"))
+    assert {name: value for name, value in found.items() if name not in OURS} == LEDGER_NATURE
+
+
+def test_nature_trains_for_50_million_steps():
+    chosen = config.preset("nature")
+    assert chosen.frames_per_step == 4
+    assert chosen.steps == 50_000_000  # row 23
+
+
+def test_nature_text_differs_where_text_and_code_do():
+    # Counts of frames taken as emulator frames are a quarter as many steps; counts of updates
+    # are four times as many.
+    assert config.differences(config.preset("nature"), config.preset("nature-text")) == {
+        "protocol.noops_after_lost_life": (True, False),  # row 8
+        "agent.replay_draw": (512, 32),  # row 12: drawn anew for every minibatch
+        "agent.learning_starts_steps": (50_000, 50_000 // 4),  # row 13
+        "agent.target_every_steps": (10_000, 10_000 * 4),  # row 15
+        "agent.epsilon_hold_steps": (50_000, 0),  # row 16: "over the first million frames"
+        "agent.epsilon_decay_steps": (1_000_000, 1_000_000 // 4),  # row 16
+        "training.eval_every_steps": (250_000, 250_000 // 4),  # row 24
+        "training.eval_steps": (125_000, 135_000 // 4),  # row 24
+    }
+
+
+def test_machado2018_differs_by_the_modern_protocol():
+    half_an_hour = 30 * 60 * 60  # frames
+    assert config.differences(config.preset("nature"), config.preset("machado2018")) == {
+        "protocol.minimal_actions": (True, False),
+        "protocol.noop_max_frames": (30, 0),  # stickiness takes the place of no-op starts
+        "protocol.noops_after_lost_life": (True, False),
+        "protocol.life_loss_terminal": (True, False),
+        "protocol.train_cap_frames": (0, half_an_hour),
+        "protocol.eval_cap_frames": (18_000, half_an_hour),
+        "protocol.sticky_probability": (0.0, 0.25),
+        "training.periodic_cap_frames": (0, half_an_hour),
+    }
+
+
+@pytest.mark.parametrize("name", config.PRESETS)
+def test_every_preset_survives_json(name):
+    chosen = config.preset(name)
+    again = config.from_dict(json.loads(json.dumps(config.to_dict(chosen))))
+    assert again == chosen
+    assert hash(again) == hash(chosen)  # tuples are tuples again
+
+
+def test_every_field_says_unit_source_and_purpose():
+    for _, part, item, _ in config.settings(config.preset("nature")):
+        name = part + item.name
+        assert set(item.metadata) >= {"unit", "source", "row", "doc"}, name
+        assert isinstance(item.metadata["unit"], str), name
+        assert item.metadata["source"].strip(), name
+        assert len(item.metadata["doc"]) > 10, name
+        row = item.metadata["row"]
+        assert row is None or 1 <= row <= 28, name
+
+
+def test_names_that_count_carry_their_unit():
+    for _, part, item, _ in config.settings(config.preset("nature")):
+        for unit in ("frames", "steps", "updates", "episodes", "seconds"):
+            if item.name == unit or item.name.endswith(f"_{unit}"):
+                assert item.metadata["unit"].endswith(unit), part + item.name
+
+
+def test_every_ledger_row_that_is_a_choice_has_a_field():
+    fields = config.settings(config.preset("nature"))
+    covered = {item.metadata["row"] for _, _, item, _ in fields} - {None}
+    assert covered == set(range(1, 29)) - ROWS_WITHOUT_FIELD
+
+
+def test_unknown_preset_names_those_there_are():
+    with pytest.raises(ConfigError, match="nature, nature-text, machado2018"):
+        config.preset("natur")
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("agent", "discount", 1.01),
+        ("agent", "epsilon_start", 1.5),
+        ("agent", "epsilon_end", -0.1),
+        ("agent", "replay_draw", 500),  # not a multiple of 32
+        ("agent", "minibatch", 0),
+        ("agent", "replay_steps", 4),  # no room for a stack and its successor
+        ("agent", "learning_starts_steps", 4),
+        ("agent", "learning_rate", 0.0),
+        ("agent", "learning_rate", float("nan")),
+        ("agent", "learning_rate", float("inf")),
+        ("agent", "min_squared_gradient", 0.0),  # the optimiser refuses it
+        ("agent", "min_squared_gradient", float("nan")),
+        ("agent", "gradient_decay", 1.0),  # the mean would never move; the optimiser refuses it
+        ("agent", "squared_gradient_decay", 1.0),
+        ("agent", "td_error_clip", float("nan")),
+        ("training", "frames", 0),
+        ("training", "frames", 3),  # less than one step
+        ("training", "frames", -4),
+        ("training", "eval_epsilon", 2.0),
+        ("training", "final_episodes", 0),
+        ("training", "log_every_steps", 0),
+    ],
+)
+def test_values_out_of_range_are_refused_by_name(part, name, value):
+    values = config.to_dict(config.preset("nature"))
+    values[part][name] = value
+    with pytest.raises(ConfigError, match=name):
+        config.from_dict(values)
+
+
+def test_protocol_values_out_of_range_are_refused_too():
+    values = config.to_dict(config.preset("nature"))
+    values["protocol"]["sticky_probability"] = 1.0
+    with pytest.raises(ConfigError, match="sticky_probability"):
+        config.from_dict(values)
+    with pytest.raises(ProtocolError, match="stack_frames"):
+        type(NATURE)(stack_frames=0)
+
+
+@pytest.mark.parametrize("part", ["protocol", "agent", "training"])
+def test_from_dict_refuses_missing_and_unknown_parts(part):
+    missing = config.to_dict(config.preset("nature"))
+    del missing[part]
+    with pytest.raises(ConfigError, match=part):
+        config.from_dict(missing)
+    unknown = config.to_dict(config.preset("nature"))
+    unknown[part]["surprise"] = 1
+    with pytest.raises(ConfigError, match="surprise"):
+        config.from_dict(unknown)
+
+
+def test_every_field_has_a_flag_that_sets_it_and_nothing_else():
+    default = config.preset("nature")
+    for owner, part, item, value in config.settings(default):
+        parser = argparse.ArgumentParser()
+        flags.add_settings(parser, default)
+        flag = "--" + item.name.replace("_", "-")
+        choices = typing.get_args(typing.get_type_hints(type(owner))[item.name])
+        if isinstance(value, bool):
+            wanted, words = not value, [flag.replace("--", "--no-", 1) if value else flag]
+        elif isinstance(value, tuple):
+            wanted, words = (0.25, 0.5, 0.25), [flag, "0.25", "0.5", "0.25"]
+        elif item.name in ("max_pool_frames",) or isinstance(value, str):
+            wanted = next(choice for choice in choices if choice != value)
+            words = [flag, str(wanted)]
+        elif isinstance(value, int):
+            # Twice as much fits everywhere; where 0 is the default, any number does.
+            wanted = value * 2 or 1_000
+            words = [flag, str(wanted)]
+        else:
+            wanted = value / 2 or 0.125
+            words = [flag, repr(wanted)]
+        if item.name == "minibatch":  # 64 divides 512
+            assert wanted == 64
+        chosen = flags.read_settings(parser.parse_args(words), default)
+        assert config.differences(default, chosen) == {part + item.name: (value, wanted)}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("1000", 1000), ("1_000_000", 10**6), ("1e6", 10**6), ("2.5e5", 250_000)]
+)
+def test_counts_may_be_written_as_people_write_them(text, value):
+    assert flags.count(text) == value
+    assert flags.natural(text) == value
+
+
+def test_counts_that_are_none():
+    assert flags.natural("0") == 0
+    for text in ("0", "-1", "1.5", "nan", "inf", "ten", ""):
+        with pytest.raises(argparse.ArgumentTypeError):
+            flags.count(text)
+    for text in ("-1", "1.5", "nan", ""):
+        with pytest.raises(argparse.ArgumentTypeError):
+            flags.natural(text)

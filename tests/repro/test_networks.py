@@ -1,0 +1,153 @@
+"""The networks: shapes, parameters, values, initial weights (ledger rows 5, 19, 20)."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch import nn
+
+from repro import networks
+from repro.config import preset
+from repro.networks import MLP, LinearNetwork, NatureCNN
+
+AGENT = preset("nature").agent
+
+
+def seeded(seed):
+    generator = torch.Generator()
+    generator.manual_seed(seed)
+    return generator
+
+
+def weighted_layers(network):
+    return [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+
+
+def float64(tensor):
+    return tensor.detach().numpy().astype(np.float64)
+
+
+def convolve(image, layer, stride):
+    """One output pixel at a time; (channels, height, width) in and out, no padding."""
+    weight, bias = float64(layer.weight), float64(layer.bias)
+    filters, _, size, _ = weight.shape
+    out = (image.shape[1] - size) // stride + 1
+    result = np.zeros((filters, out, out))
+    for row in range(out):
+        for column in range(out):
+            top, left = row * stride, column * stride
+            patch = image[:, top : top + size, left : left + size]
+            result[:, row, column] = np.tensordot(weight, patch, 3) + bias
+    return np.maximum(result, 0)
+
+
+def test_shapes_layer_by_layer():
+    network, shapes = NatureCNN(6), []
+    for layer in weighted_layers(network):
+        layer.register_forward_hook(lambda _, __, output: shapes.append(tuple(output.shape)))
+    network(torch.zeros((2, 4, 84, 84), dtype=torch.uint8))
+    assert shapes == [(2, 32, 20, 20), (2, 64, 9, 9), (2, 64, 7, 7), (2, 512), (2, 6)]
+
+
+def test_layers_are_the_papers_and_unpadded():
+    convolutions = [layer for layer in weighted_layers(NatureCNN(6)) if hasattr(layer, "stride")]
+    assert [
+        (layer.out_channels, layer.kernel_size, layer.stride, layer.padding)
+        for layer in convolutions
+    ] == [
+        (32, (8, 8), (4, 4), (0, 0)),
+        (64, (4, 4), (2, 2), (0, 0)),
+        (64, (3, 3), (1, 1), (0, 0)),
+    ]
+
+
+@pytest.mark.parametrize(("actions", "expected"), [(3, 1_685_667), (4, 1_686_180), (18, 1_693_362)])
+def test_number_of_parameters(actions, expected):
+    by_hand = (
+        (4 * 8 * 8 + 1) * 32
+        + (32 * 4 * 4 + 1) * 64
+        + (64 * 3 * 3 + 1) * 64
+        + (64 * 7 * 7 + 1) * 512
+        + (512 + 1) * actions
+    )
+    found = sum(parameter.numel() for parameter in NatureCNN(actions).parameters())
+    assert found == by_hand == expected
+
+
+def test_forward_matches_a_slow_convolution_in_float64():
+    generator = np.random.default_rng(19)
+    stacks = generator.integers(0, 256, (2, 4, 84, 84), dtype=np.uint8)
+    network = NatureCNN(5, generator=seeded(19))
+    with torch.no_grad():
+        values = network(torch.from_numpy(stacks)).numpy()
+    one, two, three, hidden, out = weighted_layers(network)
+    for stack, mine in zip(stacks, values, strict=True):
+        image = stack.astype(np.float64) / 255
+        for layer, stride in ((one, 4), (two, 2), (three, 1)):
+            image = convolve(image, layer, stride)
+        features = np.maximum(float64(hidden.weight) @ image.reshape(-1) + float64(hidden.bias), 0)
+        expected = float64(out.weight) @ features + float64(out.bias)
+        np.testing.assert_allclose(mine, expected, rtol=0, atol=1e-6)
+        assert np.ptp(expected) > 1e-3  # the tolerance tells the actions apart
+    assert values.dtype == np.float32
+
+
+def test_linear_network_matches_a_matrix_product():
+    stacks = np.random.default_rng(0).integers(0, 256, (3, 2, 5, 5), dtype=np.uint8)
+    network = LinearNetwork(4, (2, 5, 5), seeded(0))
+    with torch.no_grad():
+        values = network(torch.from_numpy(stacks)).numpy()
+    flat = stacks.reshape(3, -1).astype(np.float64) / 255
+    expected = flat @ float64(network.layer.weight).T + float64(network.layer.bias)
+    np.testing.assert_allclose(values, expected, rtol=0, atol=1e-6)
+
+
+def test_mlp_matches_matrix_products():
+    states = np.random.default_rng(0).normal(size=(3, 1, 4)).astype(np.float32)
+    network = MLP(2, (1, 4), 16, seeded(0))
+    with torch.no_grad():
+        values = network(torch.from_numpy(states)).numpy()
+    inner = states.reshape(3, -1).astype(np.float64)
+    for index, layer in enumerate(weighted_layers(network)):
+        inner = inner @ float64(layer.weight).T + float64(layer.bias)
+        inner = np.maximum(inner, 0) if index < 2 else inner
+    np.testing.assert_allclose(values, inner, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("layer", range(5))
+def test_weights_and_biases_are_uniform_within_the_root_of_fan_in(layer):
+    fan_in = (4 * 8 * 8, 32 * 4 * 4, 64 * 3 * 3, 64 * 7 * 7, 512)[layer]
+    bound = fan_in**-0.5
+    nets = [NatureCNN(18, generator=seeded(seed)) for seed in range(4)]
+    chosen = [weighted_layers(network)[layer] for network in nets]
+    for name in ("weight", "bias"):
+        values = np.concatenate([float64(getattr(one, name)).reshape(-1) for one in chosen])
+        assert np.abs(values).max() <= bound * (1 + 1e-6)
+        sample = np.random.default_rng(0).permutation(values)[:5_000]
+        assert stats.kstest(sample, stats.uniform(-bound, 2 * bound).cdf).pvalue > 1e-3, name
+
+
+def test_initial_weights_follow_their_generator_alone():
+    torch.manual_seed(1)
+    first = NatureCNN(4, generator=seeded(7)).state_dict()
+    torch.manual_seed(2)
+    again = NatureCNN(4, generator=seeded(7)).state_dict()
+    other = NatureCNN(4, generator=seeded(8)).state_dict()
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not any(torch.equal(first[name], other[name]) for name in first)
+
+
+def test_build_makes_what_the_configuration_names():
+    assert isinstance(networks.build(AGENT, 4, (4, 84, 84)), NatureCNN)
+    linear = dataclasses.replace(AGENT, network="linear")
+    assert networks.build(linear, 4, (4, 84, 84)).layer.weight.shape == (4, 4 * 84 * 84)
+    mlp = dataclasses.replace(AGENT, network="mlp", hidden_units=24)
+    widths = [layer.out_features for layer in weighted_layers(networks.build(mlp, 2, (1, 4)))]
+    assert widths == [24, 24, 2]
+
+
+def test_build_refuses_screens_of_another_size():
+    with pytest.raises(ValueError, match=r"84, 84.*linear"):
+        networks.build(AGENT, 4, (4, 42, 42))

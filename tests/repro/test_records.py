@@ -1,0 +1,372 @@
+"""The run directory: atomic files, tables, trimming, the lock, foreign runs, reading."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from repro import records
+from repro.records import RunDirectory, RunDirectoryError, Table
+
+IDENTITY = {
+    "game": "pong", "seed": 3, "preset": "nature",
+    "config": {"agent": {"discount": 0.99, "minibatch": 32}, "training": {"frames": 400}},
+}  # fmt: skip
+
+EVALUATIONS = "kind,weights,step,episode,seed,return,frames,truncated,completed"
+
+
+def learning_row(step, **values):
+    row = dict.fromkeys(records.LEARNING)
+    return row | {"step": step, "frames": 4 * step, **values}
+
+
+# --- replacing files -------------------------------------------------------------------
+
+
+def test_write_atomic_makes_and_replaces(tmp_path):
+    path = tmp_path / "file.json"
+    for data in (b"one", b"something longer", b""):
+        records.write_atomic(path, data)
+        assert path.read_bytes() == data
+        assert [item.name for item in tmp_path.iterdir()] == ["file.json"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch, call):
+    path = tmp_path / "file.json"
+    records.write_atomic(path, b"old")
+
+    def fail(*_):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(os if call == "fsync" else type(path), call, fail)
+    with pytest.raises(OSError, match="no space"):
+        records.write_atomic(path, b"new")
+    assert path.read_bytes() == b"old"
+
+
+def test_the_data_is_on_the_disk_before_the_name_is(tmp_path, monkeypatch):
+    path, order = tmp_path / "file.json", []
+    fsync, replace = os.fsync, type(path).replace
+    monkeypatch.setattr(os, "fsync", lambda file: (order.append("fsync"), fsync(file)))
+    monkeypatch.setattr(
+        type(path), "replace", lambda *names: (order.append("replace"), replace(*names))
+    )
+    records.write_atomic(path, b"data")
+    assert order[:2] == ["fsync", "replace"]
+
+
+def test_json_comes_back(tmp_path):
+    records.write_json(tmp_path / "a.json", {"b": [1, 2.5, None, "x"]})
+    assert records.read_json(tmp_path / "a.json") == {"b": [1, 2.5, None, "x"]}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1, 2]", "3", "\x00\x01"])
+def test_what_is_no_json_object_is_refused_by_name(tmp_path, text):
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    with pytest.raises(RunDirectoryError, match=r"config\.json"):
+        records.read_json(path)
+
+
+# --- tables ----------------------------------------------------------------------------
+
+
+def test_a_table_has_its_columns_once(tmp_path):
+    path = tmp_path / "learning.csv"
+    for step in (10, 20):
+        table = Table(path)
+        table.append(learning_row(step, epsilon=0.5))
+        table.close()
+    assert path.read_text() == (
+        "step,frames,updates,epsilon,loss,mean_max_q,frames_per_second\n"
+        "10,40,,0.5,,,\n"
+        "20,80,,0.5,,,\n"
+    )
+
+
+def test_rows_are_on_the_disk_as_they_are_made(tmp_path):
+    path = tmp_path / "learning.csv"
+    table = Table(path)
+    assert path.read_text().count("\n") == 1
+    for step in (10, 20, 30):
+        table.append(learning_row(step))
+        assert path.read_text().splitlines()[-1].startswith(f"{step},")
+        assert path.read_text().endswith("\n")
+    table.close()
+
+
+def test_the_columns_of_every_table():
+    assert {
+        "train_episodes.csv": ("step", "frames", "game", "return", "game_frames", "epsilon"),
+        "evaluations.csv": tuple(EVALUATIONS.split(",")),
+        "learning.csv": (
+            "step", "frames", "updates", "epsilon", "loss", "mean_max_q", "frames_per_second",
+        ),
+    } == records.TABLES  # fmt: skip
+
+
+def test_a_table_with_other_columns_is_refused(tmp_path):
+    path = tmp_path / "learning.csv"
+    path.write_text("step,frames,loss\n1,4,0.5\n")
+    with pytest.raises(RunDirectoryError, match=r"learning\.csv.*columns"):
+        Table(path)
+    assert path.read_text() == "step,frames,loss\n1,4,0.5\n"
+
+
+def test_a_row_with_a_column_too_many_is_refused(tmp_path):
+    table = Table(tmp_path / "learning.csv")
+    with pytest.raises(ValueError, match="surprise"):
+        table.append(learning_row(1, surprise=2))
+    table.close()
+
+
+def test_trim_drops_later_rows_and_a_line_cut_short(tmp_path):
+    path = tmp_path / "learning.csv"
+    header = "step,frames,updates,epsilon,loss,mean_max_q,frames_per_second\n"
+    rows = [f"{step},{4 * step},0,1.0,0.{step}5,,9.5\n" for step in (10, 20, 30, 40)]
+    path.write_text(header + "".join(rows) + "50,2")
+    records.trim(path, 100)
+    assert path.read_text() == header + "".join(rows)
+    records.trim(path, 30)
+    assert path.read_text() == header + "".join(rows[:3])
+    records.trim(path, 29)
+    assert path.read_text() == header + "".join(rows[:2])
+    records.trim(path, 0)
+    assert path.read_text() == header
+
+
+def test_trim_drops_a_last_row_that_only_lacks_its_newline(tmp_path):
+    # Its last number may have lost digits.
+    path = tmp_path / "learning.csv"
+    table = Table(path)
+    for step in (10, 20):
+        table.append(learning_row(step, frames_per_second=123.4))
+    table.close()
+    whole = path.read_text()
+    path.write_text(whole[:-2])
+    records.trim(path, 100)
+    assert path.read_text() == whole[: whole.index("\n20,") + 1]
+
+
+def test_trim_mends_a_header_cut_short_and_makes_no_file(tmp_path):
+    path = tmp_path / "learning.csv"
+    records.trim(path, 10)
+    assert not path.exists()
+    path.write_text("step,fra")
+    records.trim(path, 10)
+    table = Table(path)
+    table.append(learning_row(10))
+    table.close()
+    assert [row["step"] for row in records.read_rows(path)] == ["10"]
+
+
+def test_trimmed_rows_come_again_without_a_trace(tmp_path):
+    path = tmp_path / "learning.csv"
+
+    def write(*steps):
+        table = Table(path)
+        for step in steps:
+            table.append(learning_row(step, loss=1 / step, epsilon=1.0))
+        table.close()
+
+    write(10, 20, 30, 40)
+    whole = path.read_bytes()
+    records.trim(path, 20)
+    write(30, 40)
+    assert path.read_bytes() == whole
+
+
+# --- the directory ---------------------------------------------------------------------
+
+
+def test_entering_writes_the_configuration(tmp_path):
+    path = records.run_path(tmp_path, "pong", 3)
+    assert path == tmp_path / "pong" / "seed-3"
+    with RunDirectory(path, IDENTITY) as run:
+        assert run.done is None
+        config = json.loads((path / "config.json").read_text())
+        assert config == {"schema": 1, **IDENTITY}
+        records.write_json(path / "done.json", {"mean_return": 1.0})
+        assert run.done == {"mean_return": 1.0}
+    before = (path / "config.json").read_bytes()
+    with RunDirectory(path, IDENTITY):  # and again
+        pass
+    assert (path / "config.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"seed": 4}, ["seed", "3", "4"]),
+        ({"game": "breakout"}, ["game", "pong", "breakout"]),
+        (
+            {"config": {"agent": {"discount": 0.9, "minibatch": 32}, "training": {"frames": 400}}},
+            ["agent.discount", "0.99", "0.9"],
+        ),
+        (
+            {"config": {"agent": {"discount": 0.99, "minibatch": 32}, "training": {"frames": 8}}},
+            ["training.frames", "400", "8"],
+        ),
+        ({"extra": 1}, ["extra"]),
+    ],
+)
+def test_another_configuration_is_refused_by_field(tmp_path, change, words):
+    path = tmp_path / "run"
+    with RunDirectory(path, IDENTITY) as run:
+        run.table("learning.csv").close()
+    before = (path / "config.json").read_bytes()
+    with pytest.raises(RunDirectoryError, match="another configuration") as caught:
+        RunDirectory(path, IDENTITY | change).__enter__()
+    message = str(caught.value)
+    assert all(word in message for word in [*words, str(path), "--out"])
+    assert "minibatch" not in message  # what is the same is not named
+    assert (path / "config.json").read_bytes() == before
+    with RunDirectory(path, IDENTITY):  # the refused one did not keep the lock
+        pass
+
+
+def test_a_start_that_earned_nothing_does_not_claim_the_directory(tmp_path):
+    """Say it lacked memory: the same command with a smaller replay must not be refused."""
+    with RunDirectory(tmp_path, IDENTITY):
+        records.write_json(tmp_path / "provenance.json", {})
+    with RunDirectory(tmp_path, IDENTITY | {"seed": 4}):
+        assert json.loads((tmp_path / "config.json").read_text())["seed"] == 4
+
+
+def test_a_folder_with_other_peoples_files_is_refused(tmp_path):
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(RunDirectoryError, match="not a run"):
+        RunDirectory(tmp_path, IDENTITY).__enter__()
+    assert (tmp_path / "thesis.txt").read_text() == "precious"
+    assert not (tmp_path / "config.json").exists()
+
+
+def test_a_file_in_its_place_is_refused(tmp_path):
+    path = tmp_path / "run"
+    path.write_text("x")
+    with pytest.raises(RunDirectoryError, match="--out"):
+        RunDirectory(path, IDENTITY).__enter__()
+
+
+def test_a_start_that_was_killed_can_be_repeated(tmp_path):
+    # Between the writing of the first file and its renaming, these two are all there is.
+    path = tmp_path / "run"
+    path.mkdir()
+    (path / ".lock").write_text("process 1 on there\n")
+    (path / ".config.json.tmp").write_text('{"schema": 1, "ga')
+    with RunDirectory(path, IDENTITY):
+        assert json.loads((path / "config.json").read_text())["game"] == "pong"
+
+
+HOLDER = """
+import json, sys
+from pathlib import Path
+from repro.records import RunDirectory
+with RunDirectory(Path(sys.argv[1]), json.loads(sys.argv[2])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that holds tmp_path/run."""
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "run"), json.dumps(IDENTITY)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_one_process_at_a_time(tmp_path, holder):
+    with pytest.raises(RunDirectoryError, match="in use") as caught:
+        RunDirectory(tmp_path / "run", IDENTITY).__enter__()
+    assert f"process {holder.pid} " in str(caught.value)
+    holder.communicate("")  # lets go
+    with RunDirectory(tmp_path / "run", IDENTITY):
+        pass
+
+
+def test_a_killed_process_leaves_no_lock_behind(tmp_path, holder):
+    holder.kill()
+    holder.wait()
+    with RunDirectory(tmp_path / "run", IDENTITY):
+        pass
+
+
+# --- reading ---------------------------------------------------------------------------
+
+
+def make_run(suite, game, seed, rows, done=True, frames=400):
+    path = suite / game / f"seed-{seed}"
+    path.mkdir(parents=True)
+    config = {"game": game, "seed": seed, "config": {"training": {"frames": frames}}}
+    (path / "config.json").write_text(json.dumps(config))
+    (path / "evaluations.csv").write_text("\n".join([EVALUATIONS, *rows]) + "\n")
+    if done:
+        (path / "done.json").write_text("{}")
+    return path
+
+
+@pytest.fixture
+def results(tmp_path):
+    ours, random = tmp_path / "results" / "nature", tmp_path / "results" / "random"
+    make_run(
+        ours, "pong", 0,
+        ["periodic,last,100,0,7,-21.0,900,False,True", "final,best,100,0,8,12.5,18000,True,True"],
+    )  # fmt: skip
+    make_run(ours, "pong", 11, ["final,best,50,0,9,3.0,77,False,True"], done=False, frames=800)
+    make_run(random, "seaquest", 0, ["final,random,0,0,1,60.0,500,False,True"])
+    return tmp_path / "results"
+
+
+def test_every_run_below_a_path_is_read(results):
+    table = records.read_results(results)
+    assert list(table.columns) == [
+        "suite", "game", "run_seed", "finished", "train_frames", *EVALUATIONS.split(","),
+    ]  # fmt: skip
+    assert table["suite"].tolist() == ["nature", "nature", "nature", "random"]
+    assert table["game"].tolist() == ["pong", "pong", "pong", "seaquest"]
+    assert table["run_seed"].tolist() == [0, 0, 11, 0]
+    assert table["finished"].tolist() == [True, True, False, True]
+    assert table["train_frames"].tolist() == [400, 400, 800, 400]
+    assert table["return"].tolist() == [-21.0, 12.5, 3.0, 60.0]
+    assert table["kind"].tolist() == ["periodic", "final", "final", "final"]
+    assert table["truncated"].tolist() == [False, True, False, False]
+    assert table["frames"].dtype == np.int64
+
+
+@pytest.mark.parametrize(("below", "rows"), [("nature", 3), ("nature/pong", 3), ("random", 1)])
+def test_parts_of_the_results_are_read_alike(results, below, rows):
+    assert len(records.read_results(results / below)) == rows
+    assert len(records.read_results(str(results / below))) == rows
+
+
+def test_a_single_run_is_read(results):
+    table = records.read_results(results / "nature" / "pong" / "seed-11")
+    assert table[["suite", "game", "run_seed"]].values.tolist() == [["nature", "pong", 11]]
+
+
+def test_the_suite_is_named_from_within_its_folder_too(results, monkeypatch):
+    monkeypatch.chdir(results / "nature")
+    assert set(records.read_results("pong")["suite"]) == {"nature"}
+
+
+def test_a_line_cut_short_is_not_read(results):
+    # 456.0 points may have lost a digit.
+    with (results / "nature" / "pong" / "seed-11" / "evaluations.csv").open("a") as file:
+        file.write("final,best,50,1,10,45")
+    table = records.read_results(results / "nature" / "pong" / "seed-11")
+    assert table["return"].tolist() == [3.0]
+
+
+def test_nothing_to_read_is_an_error(tmp_path):
+    with pytest.raises(RunDirectoryError, match="no evaluations"):
+        records.read_results(tmp_path)

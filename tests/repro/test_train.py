@@ -1,0 +1,574 @@
+"""Whole trainings: interrupted and resumed, what they leave behind, wrong use of the command."""
+
+import csv
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from repro import checkpoint, cli, config, experiment, records, trackers, train
+from repro.loop import Event
+from repro.replay import ReplayMemory
+
+# Small, but with everything in it: the ring wraps, the target is renewed, four evaluations,
+# drawn transitions in use when a checkpoint is made.
+AGENT = {
+    "hidden_units": 32, "replay_steps": 400, "learning_starts_steps": 60,
+    "target_every_steps": 90, "epsilon_hold_steps": 60, "epsilon_decay_steps": 300,
+}  # fmt: skip
+TRAINING = {
+    "frames": 2_400, "eval_every_steps": 150, "eval_steps": 50, "final_episodes": 2,
+    "heldout_states": 20, "log_every_steps": 30, "checkpoint_every_steps": 90,
+}  # fmt: skip
+PROTOCOL = {"eval_cap_frames": 300}
+STEPS = 600
+EVALUATED = [150, 300, 450, 600]
+KEPT = {
+    "config.json", "provenance.json", "train_episodes.csv", "evaluations.csv", "learning.csv",
+    "best.safetensors", "last.safetensors", "done.json",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    # The command's --threads holds for the whole process, and sums depend on it.
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def flags(**changes):
+    values = PROTOCOL | AGENT | TRAINING | changes
+    return [
+        word
+        for name, value in values.items()
+        for word in (f"--{name.replace('_', '-')}", str(value))
+    ]
+
+
+def files(path):
+    return {item.name for item in path.iterdir() if item.is_file()} - {".lock"}
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def without_speed(path):
+    return [
+        {name: value for name, value in row.items() if name != "frames_per_second"}
+        for row in rows(path)
+    ]
+
+
+def assert_same_run(one, two):
+    """Everything but the clock agrees, to the byte."""
+    for name in (
+        "config.json", "train_episodes.csv", "evaluations.csv", "last.safetensors",
+        "best.safetensors", "done.json",
+    ):  # fmt: skip
+        assert (one / name).read_bytes() == (two / name).read_bytes(), name
+    assert without_speed(one / "learning.csv") == without_speed(two / "learning.csv")
+
+
+# --- the command, killed and resumed ---------------------------------------------------
+
+
+def start(suite):
+    """The command in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "repro.cli", *map(str, train_words(suite))],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+def wait_for_step(process, path, step, limit_seconds=120):
+    """Wait until a process has written the row of a step to learning.csv."""
+    table, began = path / "learning.csv", time.time()
+    while time.time() < began + limit_seconds:
+        # Rows that an earlier process left do not count: a resumed one rewrites the file.
+        if table.exists() and table.stat().st_mtime > began:
+            found = records.read_rows(table)
+            if found and int(found[-1]["step"]) >= step:
+                return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    raise AssertionError(f"step {step} was not reached in time")
+
+
+@pytest.mark.slow
+def test_a_training_that_is_killed_and_resumed_is_the_same_training(capfd, tmp_path):
+    whole, cut = (tmp_path / name / "breakout" / "seed-0" for name in ("whole", "cut"))
+    code, out, err = use(capfd, *train_words(tmp_path / "whole"))
+    assert code == 0, err
+    assert "finished after 2,400 frames" in out
+
+    for step, number in ((90, signal.SIGTERM), (240, signal.SIGKILL), (390, signal.SIGTERM)):
+        process = start(tmp_path / "cut")
+        wait_for_step(process, cut, step)
+        process.send_signal(number)
+        _, err = process.communicate()
+        if number == signal.SIGTERM:
+            assert process.returncode == 128 + signal.SIGTERM
+            assert_one_line(err, "stopped at step", "the same command goes on")
+            # Whatever had been done was kept.
+            (marker,) = (cut / "checkpoint").glob("step-*/state.json")
+            assert int(marker.parent.name.removeprefix("step-")) >= step
+        else:
+            assert process.returncode == -signal.SIGKILL
+        assert not (cut / "done.json").exists()
+    process = start(tmp_path / "cut")
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert "finished after 2,400 frames" in out
+    assert_same_run(whole, cut)
+
+    assert files(whole) == files(cut) == KEPT
+    assert not (cut / "checkpoint").exists()
+    last = (cut / "done.json").stat().st_mtime_ns
+    assert all((cut / name).stat().st_mtime_ns <= last for name in KEPT)
+
+    before = {name: (cut / name).read_bytes() for name in KEPT}
+    code, again, err = use(capfd, *train_words(tmp_path / "cut"))
+    assert (code, again) == (0, out), err
+    assert before == {name: (cut / name).read_bytes() for name in KEPT}
+
+
+# --- the same in this process, interrupted at chosen moments ----------------------------
+
+
+def make_run(seed=1, preset="nature", game="breakout", **changes):
+    chosen = config.preset(preset)
+    values = PROTOCOL | AGENT | TRAINING | {"network": "linear"} | changes
+    parts = {}
+    for part in ("protocol", "agent", "training"):
+        names = {item.name for item in dataclasses.fields(getattr(chosen, part))}
+        mine = {name: value for name, value in values.items() if name in names}
+        parts[part] = dataclasses.replace(getattr(chosen, part), **mine)
+    return experiment.Run(game, seed, preset, dataclasses.replace(chosen, **parts))
+
+
+class KilledError(BaseException):
+    """As sudden as SIGKILL: nothing of ours catches it."""
+
+
+class StopAt(train.Stop):
+    """Interrupts at the n-th time that the training listens."""
+
+    def __init__(self, check, kill=False):
+        super().__init__()
+        self._left, self._kill = check, kill
+        self.checks = 0
+
+    def check(self, step):
+        self.checks += 1
+        self._left -= 1
+        if self._left == 0:
+            raise KilledError if self._kill else train.Interrupted(signal.SIGTERM, step)
+
+
+def go(run, suite, stop=None):
+    """One call of the training; returns its directory and how it ended."""
+    stop = stop or StopAt(-1)
+    path = records.run_path(suite, run.game, run.seed)
+    with records.RunDirectory(path, run.identity()) as place:
+        try:
+            with train.Training(run, place, stop, "cpu", False) as training:
+                training.run()
+        except (train.Interrupted, KilledError) as end:
+            return path, type(end)
+        return path, None
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """A finished run, its number of checks, and the weights at each evaluation."""
+    seen = {}
+    original = train.Training._evaluate
+
+    def listening(self):
+        state = self._agent.network.state_dict()
+        seen[self._loop.step] = {name: value.clone() for name, value in state.items()}
+        original(self)
+
+    stop = StopAt(-1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train.Training, "_evaluate", listening)
+        path, end = go(make_run(), tmp_path_factory.mktemp("whole"), stop)
+    assert end is None
+    return SimpleNamespace(path=path, checks=stop.checks, weights=seen)
+
+
+def test_a_finished_run_is_complete(uninterrupted):
+    path = uninterrupted.path
+    assert files(path) == KEPT
+    learning = rows(path / "learning.csv")
+    assert [int(row["step"]) for row in learning] == list(range(30, STEPS + 1, 30))
+    assert [int(row["frames"]) for row in learning] == list(range(120, 2_401, 120))
+    # The first update follows step 64, then every fourth.
+    assert [int(row["updates"]) for row in learning] == [
+        len(range(64, step + 1, 4)) for step in range(30, STEPS + 1, 30)
+    ]
+    for row in learning:
+        progress = min(max((int(row["step"]) - 60) / 300, 0), 1)
+        assert float(row["epsilon"]) == pytest.approx(1 - 0.9 * progress, abs=1e-6)
+        assert bool(row["mean_max_q"]) == (int(row["step"]) >= 60)
+        assert bool(row["loss"]) == (int(row["step"]) > 60)
+    games = rows(path / "train_episodes.csv")
+    assert [int(row["game"]) for row in games] == list(range(len(games)))
+    assert len(games) >= 2
+    steps = [int(row["step"]) for row in games]
+    assert steps == sorted(set(steps))
+    done = json.loads((path / "done.json").read_text())
+    assert (done["frames"], done["episodes"], done["weights"]) == (2_400, 2, "best")
+    provenance = json.loads((path / "provenance.json").read_text())
+    assert {"commit", "dirty", "libraries", "rom_md5", "actions", "device"} <= set(provenance)
+    assert "environ" not in json.dumps(provenance)
+
+
+def test_periodic_evaluations_spend_their_budget(uninterrupted):
+    games = rows(uninterrupted.path / "evaluations.csv")
+    periodic = [row for row in games if row["kind"] == "periodic"]
+    assert sorted({int(row["step"]) for row in periodic}) == EVALUATED
+    for step in EVALUATED:
+        mine = [row for row in periodic if int(row["step"]) == step]
+        assert [int(row["episode"]) for row in mine] == list(range(len(mine)))
+        # 50 steps of four frames, a no-op start per game; a game's last step may be shorter.
+        frames = sum(int(row["frames"]) for row in mine)
+        assert 200 - 3 * len(mine) <= frames <= 200 + 30 * len(mine)
+        # Only the budget leaves a game unfinished, so only the last one.
+        assert all(row["completed"] == "True" for row in mine[:-1])
+
+
+def test_the_best_network_is_kept_and_scored(uninterrupted):
+    games = rows(uninterrupted.path / "evaluations.csv")
+    scores = {}
+    for step in EVALUATED:
+        whole = [
+            float(row["return"])
+            for row in games
+            if row["kind"] == "periodic" and int(row["step"]) == step and row["completed"] == "True"
+        ]
+        scores[step] = sum(whole) / len(whole) if whole else 0.0
+    best = max(scores, key=scores.get)  # the first of equals
+    done = json.loads((uninterrupted.path / "done.json").read_text())
+    assert done["weights_step"] == best
+    final = [row for row in games if row["kind"] == "final"]
+    assert [(row["weights"], int(row["step"])) for row in final] == [("best", best)] * 2
+    assert done["mean_return"] == sum(float(row["return"]) for row in final) / 2
+    run = make_run()
+    env = experiment.make_envs(run)
+    agent = experiment.make_agent(run, env.train)
+    env.close()
+    checkpoint.load_weights(uninterrupted.path / "best.safetensors", agent.network)
+    for name, value in agent.network.state_dict().items():
+        assert torch.equal(value, uninterrupted.weights[best][name])
+    checkpoint.load_weights(uninterrupted.path / "last.safetensors", agent.network)
+    for name, value in agent.network.state_dict().items():
+        assert torch.equal(value, uninterrupted.weights[STEPS][name])
+
+
+def test_evaluations_and_checkpoints_leave_the_training_as_it_was(uninterrupted, tmp_path):
+    path, _ = go(make_run(eval_every_steps=0, checkpoint_every_steps=0), tmp_path)
+    for name in ("last.safetensors", "train_episodes.csv"):
+        assert (path / name).read_bytes() == (uninterrupted.path / name).read_bytes(), name
+    assert without_speed(path / "learning.csv") == without_speed(
+        uninterrupted.path / "learning.csv"
+    )
+    done = json.loads((path / "done.json").read_text())
+    assert done["weights"] == "last"  # there was no evaluation to choose the best by
+
+
+def test_another_seed_is_another_training(uninterrupted, tmp_path):
+    path, _ = go(make_run(seed=2, frames=480), tmp_path)
+    one, two = (rows(each / "learning.csv")[3]["mean_max_q"] for each in (path, uninterrupted.path))
+    assert one != two
+
+
+# Of the checks, 600 follow the training's steps and 50 fall into each of its evaluations.
+MOMENTS = {
+    "the first step": (1, False),
+    "the last random step": (60, False),
+    "before an update": (63 + 40, True),
+    "during an evaluation": (150 + 20, False),
+    "during another evaluation": (300 + 50 + 20, True),
+    "right after an evaluation": (150 + 50 + 1, True),
+    "the last step": (600 + 3 * 50, False),
+    "the final evaluation": (600 + 4 * 50 + 30, True),
+    "the final evaluation's second game": (-30, False),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_every_moment_is_good_for_an_end(uninterrupted, tmp_path, moment):
+    check, kill = MOMENTS[moment]
+    assert uninterrupted.checks > 600 + 4 * 50 + 60
+    run = make_run()
+    path, end = go(run, tmp_path, StopAt(check % uninterrupted.checks, kill))
+    assert end is (KilledError if kill else train.Interrupted)
+    assert not (path / "done.json").exists()
+    path, end = go(run, tmp_path)
+    assert end is None
+    assert files(path) == KEPT
+    assert_same_run(path, uninterrupted.path)
+
+
+def test_many_ends_in_a_row(uninterrupted, tmp_path):
+    run, ends = make_run(), []
+    for index, check in enumerate((70, 80, 90, 33, 133, 60, 180, 144)):
+        path, end = go(run, tmp_path, StopAt(check, kill=index in (3, 6)))
+        ends.append(end)
+    assert None not in ends
+    path, end = go(run, tmp_path)
+    assert end is None
+    assert_same_run(path, uninterrupted.path)
+
+
+# --- the tracker of learning.csv --------------------------------------------------------
+
+
+class Written:
+    """A table in memory."""
+
+    def __init__(self):
+        self.rows = []
+
+    def append(self, row):
+        self.rows.append(dict(row))
+
+
+def test_the_q_curve_follows_500_states_drawn_at_the_end_of_random_play():
+    memory = ReplayMemory(300, (1, 1), 1, np.random.default_rng(0))
+    for number in range(250):
+        memory.add(np.array([[number]]), 0, 0.0, False)
+    seen = []
+
+    def q_values(states):
+        seen.append(states)
+        # Three actions; the best one's value is the frame's number.
+        return states.reshape(-1, 1).astype(float) - np.array([[5.0, 0.0, 9.0]])
+
+    table = Written()
+    nature = config.preset("nature")
+    tracker = trackers.LearningTracker(
+        table, nature, SimpleNamespace(q_values=q_values), memory, np.random.default_rng(1)
+    )
+    before = memory.generator.bit_generator.state
+    for step in range(1, 70_001):
+        loss = float(step % 7) if step > 50_000 and step % 4 == 0 else None
+        tracker(Event(step, 0.5, loss, None, None))
+        if step == 50_000:
+            for _ in range(300):  # what comes later does not change the states
+                memory.add(np.array([[255]]), 0, 0.0, False)
+    assert memory.generator.bit_generator.state == before
+    assert [row["step"] for row in table.rows] == list(range(10_000, 70_001, 10_000))
+    assert [row["mean_max_q"] for row in table.rows[:4]] == [None] * 4
+    assert len(seen) == 3
+    for states, row in zip(seen, table.rows[4:], strict=True):
+        assert states.shape == (500, 1, 1, 1)
+        numbers = states.reshape(-1).astype(float)
+        assert numbers.max() < 250
+        assert row["mean_max_q"] == pytest.approx(sum(numbers) / 500)
+        np.testing.assert_array_equal(states, seen[0])
+    assert [row["updates"] for row in table.rows] == [0, 0, 0, 0, 0, 2_500, 5_000]
+    losses = [step % 7 for step in range(50_004, 60_001, 4)]
+    assert table.rows[5]["loss"] == pytest.approx(sum(losses) / len(losses))
+
+
+# --- wrong use -------------------------------------------------------------------------
+
+
+def use(capfd, *words):
+    """Run the command in this process: exit code, standard output, standard error."""
+    try:
+        code = cli.main([str(word) for word in words])
+    except SystemExit as end:
+        code = end.code
+    out, err = capfd.readouterr()
+    return code, out, err
+
+
+def assert_one_line(err, *words):
+    assert err.count("\n") == 1, err
+    assert err.startswith("repro"), err
+    assert "Traceback" not in err
+    for word in words:
+        assert word in err, err
+
+
+def train_words(suite, **changes):
+    return ["train", "breakout", *flags(**changes), "--threads", 1, "--quiet", "--out", suite]
+
+
+@pytest.mark.parametrize(
+    ("words", "mentions"),
+    [
+        (["train", "braekout"], ["braekout", "breakout"]),
+        (["train", "Space Invader"], ["space_invaders"]),
+        (["random", "pongg"], ["pong"]),
+        (["train", "breakout", "--preset", "natur"], ["natur", "nature-text", "machado2018"]),
+        (["train", "breakout", "--frames", "-4"], ["--frames", "-4"]),
+        (["train", "breakout", "--frames", "0"], ["frames", "zero"]),
+        (["train", "breakout", "--frames", "3"], ["frames", "3"]),
+        (["train", "breakout", "--frames", "many"], ["--frames", "many"]),
+        (["train", "breakout", "--frames", "4.5"], ["--frames", "4.5"]),
+        (["train", "breakout", "--replay-draw", "500"], ["replay_draw", "500", "32"]),
+        (["train", "breakout", "--epsilon-end", "1.5"], ["epsilon_end", "1.5"]),
+        (["train", "breakout", "--eval-epsilon", "-0.5"], ["eval_epsilon", "-0.5"]),
+        (["train", "breakout", "--sticky-probability", "1"], ["sticky_probability"]),
+        (["train", "breakout", "--discount", "nan"], ["discount", "nan"]),
+        (["train", "breakout", "--learning-rate", "nan"], ["learning_rate", "nan"]),
+        (["train", "breakout", "--min-squared-gradient", "0"], ["min_squared_gradient"]),
+        (["train", "breakout", "--gradient-decay", "1"], ["gradient_decay"]),
+        (["train", "breakout", "--screen-pixels", "42"], ["84", "42"]),
+        (["train", "breakout", "--network", "mlp"], ["mlp"]),
+        (
+            ["train", "CartPole-v1", "--preset", "cartpole", "--network", "nature"],
+            ["nature", "mlp"],
+        ),
+        (["train", "breakout", "--seed", "-1"], ["--seed"]),
+        (["train", "breakout", "--threads", "0"], ["--threads"]),
+        (["train", "breakout", "--learning-rat", "1", "--surprise"], ["surprise"]),
+        (["train", "CartPole-v7", "--preset", "cartpole"], ["CartPole-v7"]),
+        (["train"], ["GAME"]),
+        (["tarin"], ["tarin"]),
+        ([], ["COMMAND"]),
+    ],
+    ids=lambda value: " ".join(value) if value and value[0] in ("train", "random") else None,
+)
+def test_wrong_use_is_one_line_and_exit_code_2(capfd, tmp_path, monkeypatch, words, mentions):
+    monkeypatch.chdir(tmp_path)
+    small = ["--replay-steps", 500, "--learning-starts-steps", 100, "--quiet"]
+    default_frames = ["--frames", 800] if "--frames" not in words else []
+    if words[:1] == ["train"] and len(words) > 1:
+        words = [*words, *small, *default_frames, "--out", tmp_path / "suite"]
+    code, out, err = use(capfd, *words)
+    assert_one_line(err, *mentions)
+    assert (code, out) == (2, "")
+
+
+def test_a_device_that_is_not_there_is_one_line(capfd, tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has the device")
+    code, out, err = use(capfd, *train_words(tmp_path), "--device", "cuda")
+    assert_one_line(err)
+    assert code in (1, 2)
+    assert out == ""
+    code, out, err = use(capfd, *train_words(tmp_path), "--device", "abacus")
+    assert_one_line(err, "abacus")
+    assert code in (1, 2)
+
+
+def test_too_little_memory_is_said_at_once(capfd, tmp_path):
+    code, out, err = use(capfd, *train_words(tmp_path, replay_steps=1_000_000_000_000))
+    # 7,062 bytes a step.
+    assert_one_line(err, "7062000", "GB", "--replay-steps")
+    assert (code, out) == (1, "")
+    # The remedy that the message names works.
+    words = train_words(tmp_path, frames=400, final_episodes=1)
+    code, out, err = use(capfd, *words, "--network", "linear")
+    assert (code, err) == (0, "")
+    assert "finished after 400 frames" in out
+
+
+def test_a_directory_in_use_is_refused(capfd, tmp_path):
+    run = make_run(seed=0)
+    with records.RunDirectory(records.run_path(tmp_path, "breakout", 0), run.identity()):
+        code, out, err = use(capfd, *train_words(tmp_path), "--network", "linear")
+    assert_one_line(err, "in use", str(os.getpid()))
+    assert (code, out) == (2, "")
+
+
+@pytest.fixture
+def unfinished(tmp_path):
+    """The suite of a run that was interrupted at step 75."""
+    path, end = go(make_run(seed=0), tmp_path, StopAt(75))
+    assert end is train.Interrupted
+    return path
+
+
+def resume(capfd, path, *more, **changes):
+    words = train_words(path.parent.parent, **changes)
+    return use(capfd, *words, "--network", "linear", *more)
+
+
+def test_another_configurations_directory_is_refused(capfd, unfinished):
+    before = {name: (unfinished / name).read_bytes() for name in files(unfinished)}
+    code, out, err = resume(capfd, unfinished, "--discount", "0.9")
+    assert_one_line(err, "agent.discount", "0.99", "0.9", "--out")
+    assert (code, out) == (2, "")
+    code, _, err = resume(capfd, unfinished, frames=4_800)
+    assert_one_line(err, "training.frames")
+    assert code == 2
+    assert before == {name: (unfinished / name).read_bytes() for name in files(unfinished)}
+
+
+@pytest.mark.parametrize("name", ["arrays.safetensors", "replay-frames.npy", "state.json"])
+def test_a_damaged_checkpoint_is_refused(capfd, unfinished, name):
+    (damaged,) = unfinished.glob(f"checkpoint/step-*/{name}")
+    data = damaged.read_bytes()
+    damaged.write_bytes(data[: len(data) // 2])
+    before = {name: (unfinished / name).read_bytes() for name in files(unfinished)}
+    code, out, err = resume(capfd, unfinished)
+    assert_one_line(err, "damaged", f"remove {unfinished / 'checkpoint'}")
+    assert (code, out) == (1, "")
+    assert before == {name: (unfinished / name).read_bytes() for name in files(unfinished)}
+
+
+def test_a_damaged_configuration_is_refused(capfd, unfinished):
+    (unfinished / "config.json").write_text("{")
+    code, _, err = resume(capfd, unfinished)
+    assert_one_line(err, "config.json")
+    assert code == 2
+
+
+def test_a_checkpoint_put_away_means_a_fresh_start(uninterrupted, tmp_path):
+    # The remedy that the messages name works.
+    run = make_run()
+    path, _ = go(run, tmp_path, StopAt(300))
+    for item in sorted((path / "checkpoint").rglob("*"), reverse=True):
+        item.rmdir() if item.is_dir() else item.unlink()
+    go(run, tmp_path)
+    assert_same_run(path, uninterrupted.path)
+
+
+# While actions are random the loss shows it first, else the values of the actions.
+@pytest.mark.parametrize("epsilon", [1.0, 0.0])
+def test_a_training_that_blows_up_stops_and_says_so(capfd, tmp_path, epsilon):
+    words = train_words(
+        tmp_path, learning_rate=1e38, td_error_clip=0.0, epsilon_start=epsilon, epsilon_end=epsilon
+    )
+    code, out, err = use(capfd, *words, "--network", "linear")
+    assert_one_line(err, "breakout", "--learning-rate")
+    assert (code, out) == (1, "")
+    path = records.run_path(tmp_path, "breakout", 0)
+    assert [row["step"] for row in rows(path / "learning.csv")][:2] == ["30", "60"]
+    assert not (path / "done.json").exists()
+
+
+def test_run_from_reads_a_run_back(uninterrupted, tmp_path):
+    assert experiment.run_from(uninterrupted.path) == make_run()
+    with pytest.raises(records.RunDirectoryError, match=r"config\.json"):
+        experiment.run_from(tmp_path)
+    (tmp_path / "config.json").write_text('{"game": "pong"}')
+    with pytest.raises(config.ConfigError, match="training"):
+        experiment.run_from(tmp_path)
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    code = (
+        "import repro, sys; assert not {'torch', 'ale_py', 'gymnasium', 'cv2'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent)
