@@ -125,7 +125,7 @@ class Training:
         except Interrupted:
             self._save()
             raise
-        if self._saved_step < steps or self._path.joinpath("last.safetensors").exists() is False:
+        if self._saved_step < steps or not (self._path / "last.safetensors").exists():
             checkpoint.save_weights(self._path / "last.safetensors", self._agent.network)
             self._save(with_replay=False)
         self._score_best()
