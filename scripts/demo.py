@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from paper_tables import tables
+from paper_tables import figures, tables
 from repro import records
 
 RANDOM_GAMES = ("pong", "breakout", "space_invaders")
@@ -27,6 +27,8 @@ SHORT = {
     "--checkpoint-every-steps": 10_000,
     "--final-episodes": 5,
 }
+
+PICTURES = {".png": "   <- the training games", ".mp4": "   <- the agent at play"}
 
 
 def main() -> int:
@@ -53,9 +55,10 @@ def main() -> int:
         f"{options.frames:,} frames are {options.frames / 2e8:.2%} of the paper's training: "
         "expect a score near random play.\n"
     )
+    figures.training_curve(run).savefig(out / "pong.png", dpi=150)
     heading("Files")
     for path in sorted(path for path in out.rglob("*") if path.is_file() and path.name[0] != "."):
-        print(f"  {path}")
+        print(f"  {path}{PICTURES.get(path.suffix, '')}")
     print(f"\nDone in {(time.monotonic() - began) / 60:.1f} minutes. Next: README.md, Usage.")
     return 0
 
