@@ -69,6 +69,9 @@ def scores(results: pd.DataFrame) -> pd.DataFrame:
     """
     printed = reference.load("nature2015_scores")
     final = results[results["kind"] == "final"]
+    # Should a run have been scored before its end, only its latest network counts.
+    latest = final.groupby(["game", "run_seed", "weights"])["step"].transform("max")
+    final = final[final["step"] == latest]
     keys = ["game", "run_seed", "train_frames", "weights"]
     ours = final.groupby(keys)["return"]
     ran = pd.DataFrame({"ours": ours.mean(), "ours_sd": ours.std(), "episodes": ours.count()})

@@ -119,23 +119,25 @@ def load(folder: Path, run: Mapping[str, Any]) -> Saved | None:
         ) from error
 
 
-def save_weights(path: Path, network: nn.Module) -> None:
-    """Write a network's weights, atomically."""
+def save_weights(path: Path, network: nn.Module, step: int) -> None:
+    """Write a network's weights and the training step they are from, atomically."""
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    records.write_atomic(path, safetensors.torch.save(tensors))
+    records.write_atomic(path, safetensors.torch.save(tensors, {"step": str(step)}))
 
 
-def load_weights(path: Path, network: nn.Module) -> None:
-    """Read weights into a network.
+def load_weights(path: Path, network: nn.Module) -> int:
+    """Read weights into a network and return the training step they are from.
 
     Raises:
         CheckpointError: if the file is missing, damaged or for another network.
     """
     try:
         network.load_state_dict(safetensors.torch.load_file(path))
+        with safetensors.safe_open(path, "pt") as file:
+            return int((file.metadata() or {})["step"])
     except FileNotFoundError as error:
         raise CheckpointError(f"there are no weights at {path}; train first") from error
-    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+    except (OSError, RuntimeError, LookupError, safetensors.SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(
             f"{path} does not hold this network's weights ({reason}); restore or remove it"

@@ -80,7 +80,7 @@ def _random(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
         from repro.random_play import play_all
 
         names = list(games.GAMES) if options.games == ["all"] else options.games
-        chosen = [games.find(name) for name in names]
+        chosen = list(dict.fromkeys(games.find(name) for name in names))
         play_all(chosen, options.seed, options.episodes, options.out, options.jobs)
         return 0
 
@@ -90,7 +90,10 @@ def _random(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
 def _train(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
     early = argparse.ArgumentParser(add_help=False, exit_on_error=False)
     early.add_argument("--preset", default="nature")
-    default = config.preset(early.parse_known_args(list(arguments))[0].preset)
+    try:
+        default = config.preset(early.parse_known_args(list(arguments))[0].preset)
+    except argparse.ArgumentError:  # which the whole parser will report
+        default = config.preset("nature")
     parser.add_argument("game", metavar="GAME", help="one of `repro games`")
     parser.add_argument("--seed", type=natural, default=0, metavar="N", help="[default 0]")
     parser.add_argument(
@@ -190,14 +193,15 @@ def _doctor(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     def run(options: argparse.Namespace) -> int:
         from repro import doctor
 
-        checks = list(doctor.examine(options.out))
-        if options.json:
-            print(json.dumps([vars(check) for check in checks], indent=2))
-        else:
-            for check in checks:
-                print(f"{check.status:<5} {check.name:<20} {check.found}")
+        checks = []
+        for check in doctor.examine(options.out):
+            checks.append(check)
+            if not options.json:
+                print(f"{check.status:<5} {check.name:<20} {check.found}", flush=True)
                 if check.status != "ok" and check.remedy:
                     print(f"{'':<26} -> {check.remedy}")
+        if options.json:
+            print(json.dumps([vars(check) for check in checks], indent=2))
         return int(any(check.status == "fail" for check in checks))
 
     parser.set_defaults(run=run)

@@ -70,6 +70,14 @@ PRESETS: dict[str, Config] = {
     ),
 }
 
+# Where a preset's values come from that are not those of ``nature``.
+SOURCES = {
+    "nature": "",
+    "nature-text": "text, taken literally",
+    "machado2018": "Machado et al. (2018)",
+    "cartpole": "ours",
+}
+
 
 def preset(name: str) -> Config:
     """Return the configuration of that name: nature, nature-text, machado2018 or cartpole.

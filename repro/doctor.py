@@ -17,7 +17,7 @@ _MODULES = (
     "scipy", "seaborn", "sklearn", "tensorboard", "torch",
 )  # fmt: skip
 _REINSTALL = "pip install --force-reinstall --no-deps 'ale-py>=0.11,!=0.12.0,<0.13'"
-_SCREEN_BYTES = 84 * 84
+_SLOT_BYTES = 84 * 84 + 6  # a screen, its action, reward and ending
 
 
 @dataclass(frozen=True)
@@ -87,25 +87,23 @@ def _roms() -> Check:
 
 
 def _memory() -> Check:
-    from repro.replay import ReplayMemory
-
     steps = config.preset("nature").agent.replay_steps
-    needed = ReplayMemory.bytes_needed(steps, (84, 84), "uint8")
+    needed = machine.training_memory_bytes(steps * _SLOT_BYTES)
     there = machine.available_memory_bytes()
     found = (
-        f"{machine.gigabytes(there)} available; a replay of {steps:,} steps takes "
+        f"{machine.gigabytes(there)} available; a training with a replay of {steps:,} steps takes "
         f"{machine.gigabytes(needed)}"
     )
     if there > needed:
         return Check("memory", "ok", found)
-    room = max(there // _SCREEN_BYTES // 2, 0)
+    room = max(there - machine.training_memory_bytes(0), 0) // _SLOT_BYTES
     return Check(
         "memory", "fail", found, f"free some, or train with --replay-steps {room} (not the paper's)"
     )
 
 
 def _disk(out: Path) -> Check:
-    needed = 2 * config.preset("nature").agent.replay_steps * _SCREEN_BYTES
+    needed = machine.checkpoints_bytes(config.preset("nature").agent.replay_steps * _SLOT_BYTES)
     there = machine.free_disk_bytes(out)
     found = (
         f"{machine.gigabytes(there)} free for {out}; two checkpoints of a full replay take "
@@ -113,7 +111,7 @@ def _disk(out: Path) -> Check:
     )
     if there > needed:
         return Check("disk", "ok", found)
-    return Check("disk", "warn", found, "free some, or write elsewhere with --out")
+    return Check("disk", "fail", found, "free some, or write elsewhere with --out")
 
 
 def _gpu() -> Check:

@@ -125,6 +125,15 @@ def mean_score(games: list[Game]) -> float:
     return float(np.mean(scores)) if scores else 0.0
 
 
+def final_returns(table: Path, weights: str, step: int) -> list[float]:
+    """Raw returns of the final games recorded so far for the weights of one training step."""
+    key = ("final", weights, str(step))
+    rows = records.read_rows(table) if table.exists() else []
+    return [
+        float(row["return"]) for row in rows if (row["kind"], row["weights"], row["step"]) == key
+    ]
+
+
 def random_player(actions: int) -> PlayerFactory:
     """Uniformly random actions, 0 to ``actions - 1``."""
 

@@ -41,11 +41,15 @@ def run_from(folder: Path) -> Run:
         RunDirectoryError: if there is no config.json.
         ConfigError: if it is not a training's.
     """
+    if not (folder / "config.json").exists():
+        raise records.RunDirectoryError(f"{folder} is not a run directory: it has no config.json")
     there = records.read_json(folder / "config.json")
+    if there.get("preset") == "random":
+        raise config.ConfigError(f"{folder} is the random player's, which has no network")
     try:
         return Run(there["game"], there["seed"], there["preset"], config.from_dict(there["config"]))
     except KeyError as error:
-        raise config.ConfigError(f"{folder} does not hold a training") from error
+        raise config.ConfigError(f"{folder} does not hold a training of this version") from error
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,12 @@ import argparse
 import dataclasses
 import sys
 import typing
+from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
 from repro import config
+
+_LARGEST = 10**15
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -20,20 +23,26 @@ class OneLineParser(argparse.ArgumentParser):
 
 def count(text: str) -> int:
     """A whole number more than zero; accepts 1_000_000 and 1e6."""
-    try:
-        value = float(text.replace("_", ""))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
-    if value != value or value in (float("inf"), float("-inf")) or value != int(value):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
-    if value <= 0:
-        raise argparse.ArgumentTypeError(f"must be more than zero, got {text}")
-    return int(value)
+    return _whole(text, 1, "must be more than zero")
 
 
 def natural(text: str) -> int:
     """A whole number, zero or more."""
-    return 0 if text.strip("0_") == "" and text else count(text)
+    return _whole(text, 0, "must be zero or more")
+
+
+def _whole(text: str, least: int, bound: str) -> int:
+    try:
+        exact = Decimal(text.replace("_", ""))
+    except InvalidOperation:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not exact.is_finite() or exact != exact.to_integral_value():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    if exact < least:
+        raise argparse.ArgumentTypeError(f"{bound}, got {text}")
+    if exact > _LARGEST:
+        raise argparse.ArgumentTypeError(f"must be at most {_LARGEST:,}, got {text}")
+    return int(exact)
 
 
 def add_settings(parser: argparse.ArgumentParser, default: config.Config) -> None:

@@ -4,9 +4,22 @@ import os
 import shutil
 from pathlib import Path
 
+_PROCESS_BYTES = 700_000_000  # torch, emulator and working arrays of a training process
+_STATE_BYTES = 100_000_000  # weights, optimiser and pre-drawn transitions, generously
+
 
 class LackError(RuntimeError):
     """Too little memory or disk; the message says how much is needed and what to do."""
+
+
+def training_memory_bytes(replay_bytes: int) -> int:
+    """Memory that a training with such a replay takes."""
+    return replay_bytes + _PROCESS_BYTES
+
+
+def checkpoints_bytes(replay_bytes: int) -> int:
+    """Disk for two checkpoints: the old one stays until the new one is complete."""
+    return 2 * (replay_bytes + _STATE_BYTES)
 
 
 def available_memory_bytes() -> int:
@@ -18,16 +31,40 @@ def available_memory_bytes() -> int:
                 found.append(int(line.split()[1]) * 1024)
     except OSError:
         pass
-    for limit, used in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-    ):
-        root = Path("/sys/fs/cgroup")
-        try:
-            found.append(int((root / limit).read_text()) - int((root / used).read_text()))
-        except (OSError, ValueError):  # no such controller, or "max"
-            continue
+    found += _group_limits_bytes()
     return max(min(found), 0)
+
+
+def _group_limits_bytes() -> list[int]:
+    """What the control groups of this process (container, cluster job) still allow."""
+    found = []
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return []
+    for line in lines:
+        _, controllers, place = line.split(":", 2)
+        if controllers == "":  # version 2
+            root, limit, used = Path("/sys/fs/cgroup"), "memory.max", "memory.current"
+        elif "memory" in controllers.split(","):
+            root = Path("/sys/fs/cgroup/memory")
+            limit, used = "memory.limit_in_bytes", "memory.usage_in_bytes"
+        else:
+            continue
+        group = root / place.lstrip("/")
+        for folder in (group, *group.parents):
+            if not folder.is_relative_to(root):
+                break
+            try:
+                free = int((folder / limit).read_text()) - int((folder / used).read_text())
+                # Of what is used, the file cache is given back on demand.
+                statistics = dict(
+                    entry.split() for entry in (folder / "memory.stat").read_text().splitlines()
+                )
+                found.append(free + int(statistics.get("inactive_file", 0)))
+            except (OSError, ValueError):  # no such group here, or "max"
+                continue
+    return found
 
 
 def free_disk_bytes(path: Path) -> int:
@@ -36,6 +73,11 @@ def free_disk_bytes(path: Path) -> int:
     while not path.exists():
         path = path.parent
     return shutil.disk_usage(path).free
+
+
+def folder_bytes(path: Path) -> int:
+    """Bytes in the files of a folder; 0 if there is none."""
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 
 def require_memory(needed_bytes: int) -> None:
@@ -68,4 +110,4 @@ def require_disk(path: Path, needed_bytes: int) -> None:
 
 def gigabytes(count: int) -> str:
     """Bytes for people."""
-    return f"{count / 1e9:.1f} GB"
+    return f"{count / 10**9:,.1f} GB"

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from repro import evaluate
-from repro.agent import greedy
 from repro.config import ConfigError
 from repro.experiment import make_screen_env
 from repro.score import Trained
@@ -63,11 +62,10 @@ def _pictures(
     seed = evaluate.episode_seed(run.seed, trained.step, episode)
     chance = np.random.default_rng(seed)
     observation, info = env.reset(seed=seed)
-    score, over = 0.0, False
+    score, over, action = 0.0, False, 0
+    values = np.zeros(len(names), np.float32)
     while not over and not (max_frames and info["episode_frame_number"] >= max_frames):
-        values = agent.q_values(observation[None])[0]
-        explores = chance.random() < run.config.training.eval_epsilon
-        action = int(chance.integers(len(names))) if explores else greedy(values, chance)
+        action, values = agent.act_and_tell(observation, run.config.training.eval_epsilon, chance)
         screen = np.asarray(env.render(), np.uint8)
         title = f"{run.game}  return {score:g}"
         drawn = panel(values, names, action, title, _height(screen))
@@ -75,6 +73,10 @@ def _pictures(
         observation, reward, terminated, truncated, info = env.step(action)
         score += float(reward)
         over = terminated or truncated
+    screen = np.asarray(env.render(), np.uint8)
+    title = f"{run.game}  return {score:g}"
+    drawn = panel(values, names, action, title, _height(screen))
+    yield beside(screen, drawn), score, info["episode_frame_number"]
     env.close()
 
 

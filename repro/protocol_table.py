@@ -28,10 +28,13 @@ def lines(name: str, other: str | None = None) -> list[Line]:
     """
     one = config.preset(name)
     changed = config.differences(one, config.preset(other)) if other else {}
+    own = config.differences(one, config.preset("nature"))
     return [
         Line(
             item.name, value, changed.get(part + item.name, (None, None))[1],
-            item.metadata["unit"], item.metadata["source"], item.metadata["row"],
+            item.metadata["unit"],
+            config.SOURCES[name] if part + item.name in own else item.metadata["source"],
+            item.metadata["row"],
             item.metadata["doc"],
         )
         for _, part, item, value in config.settings(one)

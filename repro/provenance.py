@@ -14,10 +14,11 @@ _LIBRARIES = ("ale-py", "gymnasium", "numpy", "opencv-python", "safetensors", "t
 
 def collect() -> dict[str, Any]:
     """Describe the code, the libraries and the machine. Loads none of them."""
+    status = _git("status", "--porcelain", "--untracked-files=no")
     return {
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "commit": _git("rev-parse", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "dirty": None if status is None else bool(status),
         "python": platform.python_version(),
         "libraries": {name: version(name) for name in _LIBRARIES},
         "platform": platform.platform(),

@@ -5,8 +5,6 @@ import multiprocessing
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from repro import evaluate, records
 from repro.games import Game
 
@@ -23,9 +21,11 @@ def play_all(games: Sequence[Game], seed: int, episodes: int, suite: Path, jobs:
         try:
             for future in concurrent.futures.as_completed(pending):
                 game, scores = pending[future], future.result()
-                mean, error = np.mean(scores), np.std(scores, ddof=1) / len(scores) ** 0.5
+                result = evaluate.summary(scores)
+                error = (result["sd_return"] or 0.0) / len(scores) ** 0.5
                 print(
-                    f"{game.title:<22}{mean:>12.1f} +- {error:<9.1f}{len(scores)} games  "
+                    f"{game.title:<22}{result['mean_return']:>12.1f} +- {error:<9.1f}"
+                    f"{len(scores)} games  "
                     f"{records.run_path(suite, game.name, seed)}",
                     flush=True,
                 )

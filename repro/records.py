@@ -127,19 +127,32 @@ class Table:
 
 
 def trim(path: Path, step: int) -> None:
-    """Drop the rows of a table made after ``step``, and a last line that was cut short."""
+    """Drop the rows of a table made after ``step``, and a last line that was cut short.
+
+    Rows of a final evaluation stay: they say which weights they are of.
+    """
     if not path.exists():
         return
     kept = io.StringIO(newline="")
     writer = csv.DictWriter(kept, TABLES[path.name], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(row for row in read_rows(path) if int(row["step"]) <= step)
+    writer.writerows(
+        row for row in read_rows(path) if row.get("kind") == "final" or int(row["step"]) <= step
+    )
     write_atomic(path, kept.getvalue().encode())
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """Read the complete rows of a table."""
-    return list(csv.DictReader(_whole_lines(path)))
+    """Read the complete rows of a table.
+
+    Raises:
+        RunDirectoryError: naming file and line, if a row has too few or too many cells.
+    """
+    rows = list(csv.DictReader(_whole_lines(path)))
+    for number, row in enumerate(rows, start=2):
+        if None in row or None in row.values() or not row.get("step", "0").isdigit():
+            raise RunDirectoryError(f"{path}, line {number}, is damaged; mend or remove the line")
+    return rows
 
 
 def _whole_lines(path: Path) -> io.StringIO:
@@ -225,7 +238,12 @@ class RunDirectory:
     def done(self) -> dict[str, Any] | None:
         """What done.json says, ``None`` while the run is unfinished."""
         marker = self.path / "done.json"
-        return read_json(marker) if marker.exists() else None
+        if not marker.exists():
+            return None
+        found = read_json(marker)
+        if "mean_return" not in found:
+            raise RunDirectoryError(f"{marker} is damaged; remove it to finish the run again")
+        return found
 
     def table(self, name: str) -> Table:
         """Open one of the CSV files for appending."""

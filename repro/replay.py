@@ -49,6 +49,10 @@ class Batch:
         )
 
 
+class EmptyReplayError(RuntimeError):
+    """There is no transition that could be sampled."""
+
+
 class ReplayMemory:
     """The most recent transitions (ledger row 12).
 
@@ -136,7 +140,7 @@ class ReplayMemory:
             generator: used instead of the memory's own.
 
         Raises:
-            ValueError: if there is nothing to draw from yet.
+            EmptyReplayError: if there is nothing to draw from.
         """
         generator = generator or self.generator
         slots = self._draw(count, generator)
@@ -157,7 +161,7 @@ class ReplayMemory:
     def _draw(self, count: int, generator: np.random.Generator) -> NDArray[np.int64]:
         first, last = self.history - 1, self._size - 1  # ages, 0 the oldest; last excluded
         if last <= first:
-            raise ValueError(f"{self._size} transitions are too few to sample from")
+            raise EmptyReplayError(f"{self._size} transitions are too few to sample from")
         oldest = self._head - self._size
         slots: NDArray[np.int64] = oldest + generator.integers(first, last, count)
         slots %= self.capacity_steps
@@ -167,7 +171,7 @@ class ReplayMemory:
                 return slots
             ages = generator.integers(first, last, cut.size)
             slots[cut] = (oldest + ages) % self.capacity_steps
-        raise ValueError("every transition that could be sampled is truncated")
+        raise EmptyReplayError("every transition that could be sampled is truncated")
 
     def arrays(self, size: int | None = None) -> dict[str, NDArray[Any]]:
         """Views of the first ``size`` slots, by default of all that have been filled."""

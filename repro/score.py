@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from repro import checkpoint, evaluate, records
 from repro.agent import Agent
 from repro.checkpoint import CheckpointError
@@ -39,22 +37,8 @@ def load(folder: Path, weights: str, device: str = "cpu") -> Trained:
     envs = make_envs(run)
     agent = make_agent(run, envs.train, device)
     envs.close()
-    checkpoint.load_weights(path, agent.network)
-    return Trained(run, agent, weights, _step(folder, run, weights))
-
-
-def _step(folder: Path, run: Run, weights: str) -> int:
-    """The training step that the weights are from."""
-    if weights == "last":
-        return run.config.steps
-    scores: dict[int, list[float]] = {}
-    for row in records.read_rows(folder / "evaluations.csv"):
-        if row["kind"] == "periodic":
-            done = scores.setdefault(int(row["step"]), [])
-            if row["completed"] == "True":
-                done.append(float(row["return"]))
-    means = {step: float(np.mean(done)) if done else 0.0 for step, done in scores.items()}
-    return max(means, key=lambda step: (means[step], -step)) if means else run.config.steps
+    step = checkpoint.load_weights(path, agent.network)
+    return Trained(run, agent, weights, step)
 
 
 def score(folder: Path, weights: str, episodes: int, device: str = "cpu") -> Iterator[float]:
@@ -70,19 +54,15 @@ def score(folder: Path, weights: str, episodes: int, device: str = "cpu") -> Ite
     with records.RunDirectory(folder, trained.run.identity()) as place:
         path = folder / "evaluations.csv"
         records.trim(path, trained.run.config.steps)
-        there = [
-            float(row["return"])
-            for row in (records.read_rows(path) if path.exists() else [])
-            if (row["kind"], row["weights"]) == ("final", weights)
-        ][:episodes]
+        there = evaluate.final_returns(path, weights, trained.step)[:episodes]
         yield from there
         table = place.table("evaluations.csv")
-        env = make_envs(trained.run).final
+        envs = make_envs(trained.run)
         player = agent_player(trained.agent, trained.run.config.training.eval_epsilon)
         for game in evaluate.play_episodes(
-            env, player, trained.run.seed, trained.step, episodes, len(there)
+            envs.final, player, trained.run.seed, trained.step, episodes, len(there)
         ):
             table.append(game.row("final", weights, trained.step))
             yield game.score
         table.close()
-        env.close()
+        envs.close()

@@ -223,6 +223,7 @@ class ProgressTracker:
             BarColumn(bar_width=None),
             TextColumn("{task.fields[line]}"),
             TimeRemainingColumn(compact=True),
+            TextColumn("left"),
             console=self._console,
             disable=not self._console.is_terminal,
         )

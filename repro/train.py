@@ -18,9 +18,6 @@ from repro.replay import MinibatchQueue, ReplayMemory
 from repro.signals import Interrupted, Stop, listening
 from wrappers import state as env_state
 
-BASE_BYTES = 700_000_000  # torch, emulator and working arrays of a training process
-CHECKPOINT_BYTES = 100_000_000  # weights, optimiser and pre-drawn transitions, generously
-
 
 def train(
     run: Run, suite: Path, device: str = "cpu", progress: bool = True
@@ -38,7 +35,9 @@ def train(
         Interrupted: after SIGINT, SIGTERM or SIGUSR1, with a checkpoint written.
     """
     with records.RunDirectory(records.run_path(suite, run.game, run.seed), run.identity()) as place:
-        if place.done is None:
+        if place.done is not None:
+            shutil.rmtree(place.path / "checkpoint", ignore_errors=True)
+        else:
             with listening() as stop, Training(run, place, stop, device, progress) as training:
                 training.run()
         return place.path, place.done or {}
@@ -73,10 +72,12 @@ class Training:
             provenance["device"] = experiment.device_name(device)
             provenance["threads"] = torch.get_num_threads()
             records.write_json(place.path / "provenance.json", provenance)
-        scored = saved.state["best"]["evaluated_step"] if saved else 0
+        else:
+            self._restore(saved)
+        env_state.save(self._env)  # an environment that cannot be saved is refused now
         records.trim(place.path / "train_episodes.csv", self._saved_step)
         records.trim(place.path / "learning.csv", self._saved_step)
-        records.trim(place.path / "evaluations.csv", scored)
+        records.trim(place.path / "evaluations.csv", int(self._best["evaluated_step"]))
         self._evaluations = place.table("evaluations.csv")
         self._episodes = trackers.EpisodeTracker(
             place.table("train_episodes.csv"), run.config.frames_per_step
@@ -86,10 +87,12 @@ class Training:
             experiment.generator(run.seed, "heldout"),
         )  # fmt: skip
         if saved is not None:
-            self._restore(saved)
+            self._episodes.restore(saved.state["episodes"])
+            self._learning.restore(saved.state["learning"])
         self._tensorboard = trackers.TensorBoardTracker(
-            place.path / "tensorboard", run.config, self._learning, self._saved_step
-        )
+            place.path / "tensorboard", run.config, self._learning,
+            self._saved_step * run.config.frames_per_step,
+        )  # fmt: skip
         self._trackers: list[trackers.Tracker] = [
             self._episodes, self._learning, self._tensorboard,
         ]  # fmt: skip
@@ -126,7 +129,7 @@ class Training:
             self._save()
             raise
         if self._saved_step < steps or not (self._path / "last.safetensors").exists():
-            checkpoint.save_weights(self._path / "last.safetensors", self._agent.network)
+            checkpoint.save_weights(self._path / "last.safetensors", self._agent.network, steps)
             self._save(with_replay=False)
         self._score_best()
         shutil.rmtree(self._path / "checkpoint", ignore_errors=True)
@@ -158,7 +161,7 @@ class Training:
         score = evaluate.mean_score(games)
         self._best["evaluated_step"] = step
         if score > self._best["score"]:
-            checkpoint.save_weights(self._path / "best.safetensors", self._agent.network)
+            checkpoint.save_weights(self._path / "best.safetensors", self._agent.network, step)
             self._best |= {"score": score, "step": step}
         completed = sum(game.completed for game in games)
         self._note(
@@ -173,21 +176,20 @@ class Training:
         """The final evaluation, of the best network; goes on where a killed one stopped."""
         training = self._run.config.training
         weights = "best" if (self._path / "best.safetensors").exists() else "last"
-        step = self._best["step"] if weights == "best" else self._loop.step
-        checkpoint.load_weights(self._path / f"{weights}.safetensors", self._agent.network)
+        network = self._agent.network
+        step = checkpoint.load_weights(self._path / f"{weights}.safetensors", network)
         table = self._path / "evaluations.csv"
-        there = sum(row["kind"] == "final" for row in records.read_rows(table))
+        there = len(evaluate.final_returns(table, weights, step))
         player = self._player(training.eval_epsilon)
         for game in evaluate.play_episodes(
-            self._envs.final, player, self._run.seed, int(step), training.final_episodes, there
+            self._envs.final, player, self._run.seed, step, training.final_episodes, there
         ):
-            self._evaluations.append(game.row("final", weights, int(step)))
-        rows = [row for row in records.read_rows(table) if row["kind"] == "final"]
-        result = evaluate.summary([float(row["return"]) for row in rows])
+            self._evaluations.append(game.row("final", weights, step))
+        result = evaluate.summary(evaluate.final_returns(table, weights, step))
         frames = self._loop.step * self._run.config.frames_per_step
         records.write_json(
             self._path / "done.json",
-            {"frames": frames, "weights": weights, "weights_step": int(step), **result},
+            {"frames": frames, "weights": weights, "weights_step": step, **result},
         )
         self._note(
             f"final score of the {weights} network: {result['mean_return']:.1f} "
@@ -234,8 +236,6 @@ class Training:
             if saved.replay:
                 self._memory.restore(state["memory"], saved.replay)
             env_state.load(self._env, state["env"])
-            self._episodes.restore(state["episodes"])
-            self._learning.restore(state["learning"])
             self._best = state["best"]
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise checkpoint.CheckpointError(
@@ -246,10 +246,11 @@ class Training:
     def _require_room(self) -> None:
         shape, dtype = experiment.shape(self._env), experiment.dtype(self._env)
         capacity = self._run.config.agent.replay_steps
-        machine.require_memory(ReplayMemory.bytes_needed(capacity, shape[1:], dtype) + BASE_BYTES)
+        replay = ReplayMemory.bytes_needed(capacity, shape[1:], dtype)
+        machine.require_memory(machine.training_memory_bytes(replay))
         kept = ReplayMemory.bytes_needed(min(capacity, self._run.config.steps), shape[1:], dtype)
-        # Two checkpoints: the old one stays until the new one is complete.
-        machine.require_disk(self._path, 2 * (kept + CHECKPOINT_BYTES))
+        there = machine.folder_bytes(self._path / "checkpoint")
+        machine.require_disk(self._path, machine.checkpoints_bytes(kept) - there)
 
     def _note(self, text: str) -> None:
         if self._progress is not None:

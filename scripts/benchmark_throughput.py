@@ -352,6 +352,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.show:
         print(shown(options.show))
         return 0
+    if options.json and not options.json.parent.is_dir():
+        print(f"benchmark_throughput: there is no folder {options.json.parent}", file=sys.stderr)
+        return 2
     torch.set_num_threads(options.threads)
     try:
         measurements = benchmark(options)

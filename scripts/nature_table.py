@@ -32,6 +32,7 @@ def main() -> None:
     )
     suite = parser.parse_args().suite
     results = read_results(suite)
+    results = results[results["finished"]]
     table = tables.scores(results)
     table.round(4).to_csv(suite / "table.csv", index=False, lineterminator="\n")
     text = tables.markdown(table.drop(columns=["game"]))

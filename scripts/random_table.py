@@ -27,14 +27,17 @@ def main() -> None:
         help="more games of those that need an explanation [default results/random_long]",
     )  # fmt: skip
     options = parser.parse_args()
-    suite, longer = options.suite, read_results(options.longer)
+    suite = options.suite
     table = tables.random_player(read_results(suite))
     table.round(4).to_csv(suite / "table.csv", lineterminator="\n")
     near = int((table["distance"].abs() <= tables.DISTANT).sum())
     summary = f"\n{near} of {len(table)} games are within {tables.DISTANT:g} standard errors.\n"
     for game, row in table[table["distance"].abs() > tables.DISTANT].iterrows():
         summary += f"\n{row['title']} is beyond. "
-        summary += tables.all_alike(longer, str(game), row["printed"], row["episodes"]) + "\n"
+        if row["sd"] == 0:
+            longer = read_results(options.longer)
+            summary += tables.all_alike(longer, str(game), row["printed"], row["episodes"])
+        summary += "\n"
     (suite / "table.md").write_text(HEADER + tables.markdown(table) + summary)
     print(tables.markdown(table) + summary)
 

@@ -70,8 +70,8 @@ def make_emulator(
     )
 
 
-def check_emulator(env: gym.Env[Any, Any], protocol: Protocol) -> None:
-    """Refuse an environment that would quietly break the protocol.
+def check_emulator(env: gym.Env[Any, Any], protocol: Protocol, cap_frames: int) -> None:
+    """Refuse an environment that would quietly break the protocol or its time cap.
 
     Raises:
         ProtocolError: naming what is wrong and how to make the environment instead.
@@ -92,6 +92,14 @@ def check_emulator(env: gym.Env[Any, Any], protocol: Protocol) -> None:
             f"the emulator must take discrete actions, not {env.action_space}; "
             "make it with continuous=False"
         )
+    layer = env
+    while isinstance(layer, gym.Wrapper):
+        name = type(layer).__name__
+        if any(word in name for word in ("Skip", "Sticky", "AtariPreprocessing")):
+            raise ProtocolError(
+                f"the wrapper {name} already skips or repeats frames; hand over the raw emulator"
+            )
+        layer = layer.env
     frameskip = getattr(env.unwrapped, "_frameskip", 1)
     if frameskip != 1:
         raise ProtocolError(
@@ -107,6 +115,12 @@ def check_emulator(env: gym.Env[Any, Any], protocol: Protocol) -> None:
             f"the emulator repeats actions with probability {sticky:g}, the protocol says "
             f"{protocol.sticky_probability:g}; make it with "
             f"repeat_action_probability={protocol.sticky_probability:g}"
+        )
+    own_cap = ale.getInt("max_num_frames_per_episode")
+    if own_cap and not 0 < cap_frames <= own_cap:
+        raise ProtocolError(
+            f"the emulator ends games after {own_cap:,} frames itself, the protocol after "
+            f"{cap_frames or 'none'}; make it with max_num_frames_per_episode=0"
         )
     minimal = len(ale.getMinimalActionSet())
     expected = minimal if protocol.minimal_actions else len(ale.getLegalActionSet())
@@ -135,8 +149,8 @@ def apply(
     Raises:
         ProtocolError: if ``env`` does not fit.
     """
-    check_emulator(env, protocol)
     cap_frames = protocol.train_cap_frames if training else protocol.eval_cap_frames
+    check_emulator(env, protocol, cap_frames)
     # One step of these four is one emulator frame ...
     if cap_frames:
         env = TimeCap(env, cap_frames)
@@ -198,7 +212,7 @@ def make_vector_env(name: str, seed: int, stack: int = 1) -> gym.Env[Any, Any]:
     """
     try:
         env = gym.make(name)
-    except gym.error.Error as error:
+    except (gym.error.Error, ImportError) as error:
         raise UnknownGameError(f"gymnasium has no environment {name!r}: {error}") from error
     space = env.observation_space
     if not isinstance(space, spaces.Box) or len(space.shape) != 1:

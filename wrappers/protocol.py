@@ -155,6 +155,13 @@ class Protocol:
                 raise ProtocolError(f"{name} must not be negative, got {getattr(self, name)}")
         if self.max_pool_frames not in (1, 2):
             raise ProtocolError(f"max_pool_frames must be 1 or 2, not {self.max_pool_frames}")
+        if not all(weight >= 0 for weight in self.luminance_weights) or not (
+            0 < sum(self.luminance_weights) <= 1 + 1e-9
+        ):
+            raise ProtocolError(
+                f"luminance_weights must be from 0 up and sum to at most 1, "
+                f"not {self.luminance_weights}"
+            )
         if not 0.0 <= self.sticky_probability < 1.0:
             raise ProtocolError(
                 f"sticky_probability must be in [0, 1), not {self.sticky_probability}"

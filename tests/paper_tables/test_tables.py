@@ -25,7 +25,7 @@ ROUNDED = ("assault", "video_pinball")
 
 def results(rows):
     columns = ["game", "run_seed", "train_frames", "kind", "weights", "return", "completed"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=columns).assign(step=1_000)
 
 
 def test_the_reference_has_the_49_games_in_the_order_of_the_project():
@@ -89,6 +89,14 @@ def test_scores_by_hand():
     assert row["ours_sd"] == pytest.approx(0.75 * 2**0.5)
     assert row["ours_percent"] == pytest.approx(50.0)
     assert row["dqn_percent"] == pytest.approx(1327.2, abs=0.05)
+
+
+def test_scores_of_an_older_network_do_not_count():
+    """A run scored before its end and again after it."""
+    rows = [["breakout", 3, 4_000, "final", "best", value, True] for value in (1.0, 16.0, 17.5)]
+    frame = results(rows)
+    frame.loc[0, "step"] = 500
+    assert tables.scores(frame).iloc[0]["ours"] == 16.75
 
 
 def test_markdown_is_aligned_and_shows_gaps():

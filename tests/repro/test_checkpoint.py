@@ -284,7 +284,7 @@ def test_a_pickle_in_the_weights_place_is_not_run(tmp_path, write):
 def test_weights_come_back(tmp_path):
     path = tmp_path / "last.safetensors"
     one, two = NatureCNN(4), NatureCNN(4)
-    checkpoint.save_weights(path, one)
+    checkpoint.save_weights(path, one, 7)
     checkpoint.load_weights(path, two)
     for (name, mine), theirs in zip(
         one.state_dict().items(), two.state_dict().values(), strict=True
@@ -301,7 +301,7 @@ def test_weights_are_in_the_standard_layout(tmp_path):
 
     path = tmp_path / "last.safetensors"
     network = NatureCNN(4)
-    checkpoint.save_weights(path, network)
+    checkpoint.save_weights(path, network, 7)
     arrays = load_file(path)
     assert {name: array.shape for name, array in arrays.items()} == {
         name: tuple(tensor.shape) for name, tensor in network.state_dict().items()
@@ -317,7 +317,7 @@ def test_weights_are_in_the_standard_layout(tmp_path):
 )
 def test_another_networks_weights_are_refused(tmp_path, network):
     path = tmp_path / "best.safetensors"
-    checkpoint.save_weights(path, NatureCNN(4))
+    checkpoint.save_weights(path, NatureCNN(4), 7)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     with pytest.raises(CheckpointError, match=r"best\.safetensors") as caught:
         checkpoint.load_weights(path, network)
@@ -330,7 +330,7 @@ def test_missing_and_damaged_weights_are_refused(tmp_path):
     path = tmp_path / "best.safetensors"
     with pytest.raises(CheckpointError, match="train first"):
         checkpoint.load_weights(path, NatureCNN(4))
-    checkpoint.save_weights(path, NatureCNN(4))
+    checkpoint.save_weights(path, NatureCNN(4), 7)
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(CheckpointError, match="restore or remove"):
         checkpoint.load_weights(path, NatureCNN(4))

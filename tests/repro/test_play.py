@@ -6,7 +6,7 @@ import imageio.v2 as imageio
 import numpy as np
 import pytest
 
-from repro import checkpoint, config, experiment, play, records, score
+from repro import checkpoint, config, evaluate, experiment, play, records, score
 
 FRAMES = 240
 
@@ -21,7 +21,7 @@ def run_dir(tmp_path_factory):
     with records.RunDirectory(folder, run.identity()):
         envs = experiment.make_envs(run)
         checkpoint.save_weights(
-            folder / "last.safetensors", experiment.make_agent(run, envs.train).network
+            folder / "last.safetensors", experiment.make_agent(run, envs.train).network, 400
         )
         envs.close()
     return folder
@@ -37,7 +37,8 @@ def test_a_video_has_the_screen_and_the_action_values(run_dir, tmp_path, suffix)
         assert len(pictures) == made["pictures"]
     else:  # a GIF shows pictures that are alike once, for longer
         assert 1 < len(pictures) <= made["pictures"]
-    assert FRAMES - 30 - 4 <= 4 * made["pictures"] <= FRAMES
+    assert FRAMES <= made["frames"] < FRAMES + 4
+    assert FRAMES - 30 <= 4 * made["pictures"] <= FRAMES + 4
     assert {picture.shape for picture in pictures} == {(420, 320 + 320, 3)}
     assert any((pictures[0][:, :320] != later[:, :320]).any() for later in pictures[1:])
 
@@ -49,6 +50,16 @@ def test_the_same_episode_is_the_same_game(run_dir, tmp_path):
     )
     assert one["return"] == two["return"]
     assert (tmp_path / "a.gif").read_bytes() == (tmp_path / "b.gif").read_bytes()
+
+
+def test_a_whole_game_is_that_of_the_evaluation(run_dir, tmp_path):
+    trained = score.load(run_dir, "last")
+    made = play.record(trained, tmp_path / "whole.gif", episode=1, max_frames=0)
+    env = experiment.make_envs(trained.run).final
+    player = experiment.agent_player(trained.agent, trained.run.config.training.eval_epsilon)
+    seed = evaluate.episode_seed(trained.run.seed, 400, 1)
+    game = evaluate.play_game(env, player, 1, seed)
+    assert (made["return"], made["frames"]) == (game.score, game.frames)
 
 
 def test_the_chosen_action_is_orange_and_the_longest_bar_is_the_largest_value():

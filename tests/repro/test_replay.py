@@ -8,7 +8,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from repro.replay import Batch, MinibatchQueue, ReplayMemory
+from repro.replay import Batch, EmptyReplayError, MinibatchQueue, ReplayMemory
 
 GOES_ON, TERMINAL, TRUNCATED = 0, 1, 2
 SHAPE = (2, 1)
@@ -94,7 +94,7 @@ def test_samples_are_the_lists_transitions_and_all_of_them(ends, history, spare,
     assert len(memory) == len(model.transitions)
     eligible = model.eligible()
     if not eligible:
-        with pytest.raises(ValueError, match=r"too few|truncated"):
+        with pytest.raises(EmptyReplayError, match=r"too few|truncated"):
             memory.sample(1)
         return
     # At most a dozen can be drawn, so 600 draws miss one with a chance below 1e-20.
@@ -181,10 +181,10 @@ def test_another_generator_leaves_the_memorys_own_alone():
 def test_nothing_to_draw_is_an_error():
     memory = ReplayMemory(10, SHAPE, 4, np.random.default_rng(0))
     for number in range(4):  # one whole stack, but no successor
-        with pytest.raises(ValueError, match="too few"):
+        with pytest.raises(EmptyReplayError, match="too few"):
             memory.sample(1)
         memory.add(frame_of(number), 0, 0.0, False)
-    with pytest.raises(ValueError, match="too few"):
+    with pytest.raises(EmptyReplayError, match="too few"):
         memory.sample(1)
     memory.add(frame_of(4), 0, 0.0, False)
     assert len(memory.sample(3).actions) == 3

@@ -474,7 +474,7 @@ def test_a_device_that_is_not_there_is_one_line(capfd, tmp_path):
 def test_too_little_memory_is_said_at_once(capfd, tmp_path):
     code, out, err = use(capfd, *train_words(tmp_path, replay_steps=1_000_000_000_000))
     # 7,062 bytes a step.
-    assert_one_line(err, "7062000", "GB", "--replay-steps")
+    assert_one_line(err, "7,062,000", "GB", "--replay-steps")
     assert (code, out) == (1, "")
     # The remedy that the message names works.
     words = train_words(tmp_path, frames=400, final_episodes=1)

@@ -52,7 +52,12 @@ KEYS = ("lives", "episode_frame_number", "frame_number")
 def raw(game: str = "Pong", **settings: Any) -> gym.Env[Any, Any]:
     """An emulator as gymnasium makes it, with the protocol's settings unless told otherwise."""
     gym.register_envs(ale_py)
-    fitting = {"frameskip": 1, "repeat_action_probability": 0.0, "full_action_space": False}
+    fitting = {
+        "frameskip": 1,
+        "repeat_action_probability": 0.0,
+        "full_action_space": False,
+        "max_num_frames_per_episode": 0,
+    }
     return gym.make(f"ALE/{game}-v5", **(fitting | settings))
 
 
@@ -312,9 +317,11 @@ def test_gymnasiums_default_emulator_is_refused() -> None:
 
 
 def test_a_fitting_emulator_passes() -> None:
-    check_emulator(raw(), NATURE)
-    check_emulator(raw(repeat_action_probability=0.25, full_action_space=True), MACHADO2018)
-    check_emulator(FakeEmulator(), NATURE)
+    check_emulator(raw(), NATURE, 18_000)
+    check_emulator(
+        raw(repeat_action_probability=0.25, full_action_space=True), MACHADO2018, 108_000
+    )
+    check_emulator(FakeEmulator(), NATURE, 0)
 
 
 @pytest.mark.parametrize(
@@ -401,3 +408,23 @@ def test_vector_environment_refuses_what_does_not_fit(
 def test_the_package_offers_its_makers() -> None:
     for name in wrappers.__all__:
         assert getattr(wrappers, name) is not None
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda env: gym.wrappers.MaxAndSkipObservation(env, 4),
+        lambda env: gym.wrappers.StickyAction(env, 0.25),
+    ],
+)
+def test_row_28_a_wrapper_that_skips_or_sticks_is_refused(wrap) -> None:
+    with pytest.raises(ProtocolError, match="raw emulator"):
+        apply(wrap(raw()), NATURE, training=False)
+
+
+def test_row_25_a_cap_of_the_emulators_own_is_refused_where_it_would_cut() -> None:
+    """Made the usual way it ends games after 108,000 frames; training has no cap."""
+    env = raw(max_num_frames_per_episode=108_000)
+    apply(env, NATURE, training=False)
+    with pytest.raises(ProtocolError, match="max_num_frames_per_episode=0"):
+        apply(env, NATURE, training=True)
