@@ -91,7 +91,7 @@ def test_protocol_prints_only_the_difference_of_two():
         (["random", "pongg"], "did you mean 'pong'"),
         (["random", "pong", "--episodes", "0"], "more than zero"),
         (["train", "Brekout"], "did you mean 'breakout'"),
-        (["train", "pong", "--frames", "-5"], "more than zero"),
+        (["train", "pong", "--frames", "-5"], "zero or more"),
         (["train", "pong", "--frames", "3.5"], "whole number"),
         (["train", "pong", "--device", "cuda:77", "--out", "{tmp}"], "cuda:77"),
         (["protocol", "nature2016"], "there are: nature"),
