@@ -27,6 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except WRONG_USE as error:
         print(f"repro: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever read our output has had enough
+        sys.stderr.close()
+        return 0
     except (OSError, RuntimeError, MemoryError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         print(f"repro: {reason}", file=sys.stderr)

@@ -1,6 +1,6 @@
 """The configuration as a table: value, unit, source and ledger row of every field."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -28,18 +28,24 @@ def lines(name: str, other: str | None = None) -> list[Line]:
     """
     one = config.preset(name)
     changed = config.differences(one, config.preset(other)) if other else {}
-    own = config.differences(one, config.preset("nature"))
+    sources = [_source(name)] if other is None else [_source(name), _source(other)]
     return [
         Line(
             item.name, value, changed.get(part + item.name, (None, None))[1],
             item.metadata["unit"],
-            config.SOURCES[name] if part + item.name in own else item.metadata["source"],
+            " | ".join(source(part + item.name, item.metadata["source"]) for source in sources),
             item.metadata["row"],
             item.metadata["doc"],
         )
         for _, part, item, value in config.settings(one)
         if not other or part + item.name in changed
     ]  # fmt: skip
+
+
+def _source(name: str) -> Callable[[str, str], str]:
+    """Say where a preset's values are from: where it differs from ``nature``, its own source."""
+    own = config.differences(config.preset(name), config.preset("nature"))
+    return lambda field, printed: config.SOURCES[name] if field in own else printed
 
 
 def as_json(found: Sequence[Line], compared: bool) -> list[dict[str, Any]]:

@@ -2,11 +2,13 @@
 
 import argparse
 import json
+import re
 import typing
+from pathlib import Path
 
 import pytest
 
-from repro import config, flags
+from repro import config, flags, protocol_table
 from repro.config import ConfigError
 from wrappers.protocol import NATURE, ProtocolError
 
@@ -241,3 +243,26 @@ def test_counts_that_are_none():
     for text in ("-1", "1.5", "nan", ""):
         with pytest.raises(argparse.ArgumentTypeError):
             flags.natural(text)
+
+
+def test_the_fidelity_document_names_code_and_tests_that_exist():
+    root = Path(__file__).parents[2]
+    rows = [
+        line.split("|")[1:-1]
+        for line in (root / "docs" / "fidelity.md").read_text().splitlines()
+        if re.match(r"\| +\d+ \|", line)
+    ]
+    assert [int(row[0]) for row in rows] == list(range(1, 29))
+    for row in rows:
+        tests = re.findall(r"`(test_\w+\.py)`", row[4])
+        assert tests
+        assert all(list((root / "tests").rglob(test)) for test in tests)
+        assert all((root / path).exists() for path in re.findall(r"`(\w+/\w+\.py)`", row[3]))
+
+
+def test_what_a_preset_changes_has_a_source_of_its_own():
+    for name in ("nature-text", "machado2018"):
+        for line in protocol_table.lines(name, "nature"):
+            assert line.source.split(" | ")[0] == {
+                "nature-text": "text, taken literally", "machado2018": "Machado et al. (2018)"
+            }[name]  # fmt: skip
