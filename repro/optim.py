@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-# Elements updated at a time: what a core's own cache holds of the four arrays, which
-# makes the update of the large layer about three times as fast as in one sweep.
-_BLOCK = 131_072
+# Elements updated at a time: few enough that what one operation leaves in the processor's cache
+# is still there for the next, many enough that calling them costs nothing.
+_BLOCK = 262_144
 
 
 class CenteredRMSProp(Optimizer):
