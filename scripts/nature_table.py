@@ -1,12 +1,13 @@
 """Regenerate the table of trained runs beside the paper: results/nature/table.csv and table.md."""
 
 import argparse
+import json
 from pathlib import Path
 
 import pandas as pd
 
 from paper_tables import tables
-from repro.records import read_results
+from repro.records import read_json, read_results, runs
 
 HEADER = """# Trained runs beside Extended Data Table 2
 
@@ -17,15 +18,33 @@ epsilon 0.05. `percent` is of the human score, random play being 0. Made by
 
 """
 PERIODIC = """
-## Along training
+## Periodic evaluations
 
-Periodic evaluations (125,000 steps each at epsilon 0.05, mean return of completed games).
+Mean return of the games completed within the evaluation's steps, at epsilon 0.05.
 
 """
+LEARNING = """
+## Along training
+
+`return` is the mean of the last 100 training games (at the epsilon beside it), `loss` per
+transition, `mean_max_q` over held-out states.
+
+"""
+SPREAD = """
+## Does the network tell states apart?
+
+The largest action value over states of random play: its mean, how much it varies from state to
+state, and how far the best action stands from the worst. A fresh network answers nearly the same
+whatever it is shown; until that changes, play cannot improve. Made by
+`python scripts/value_spread.py RUN --json RUN/value_spread.json` from the weights, which are not
+kept here.
+
+"""
+EVERY_FRAMES = 200_000
 
 
 def main() -> None:
-    """Read the runs and write both files."""
+    """Read the finished runs and write both files."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--suite", type=Path, default=Path("results/nature"), help="[default results/nature]"
@@ -35,19 +54,43 @@ def main() -> None:
     results = results[results["finished"]]
     table = tables.scores(results)
     table.round(4).to_csv(suite / "table.csv", index=False, lineterminator="\n")
-    text = tables.markdown(table.drop(columns=["game"]))
+    text = HEADER + tables.markdown(table.drop(columns=["game"]))
     text += PERIODIC + tables.markdown(periodic(results))
-    (suite / "table.md").write_text(HEADER + text)
+    finished = [run for run in runs(suite) if (run / "done.json").exists()]
+    text += LEARNING + tables.markdown(pd.concat(map(along_training, finished)), decimals=4)
+    spreads = [spread(run) for run in finished if (run / "value_spread.json").exists()]
+    if spreads:
+        text += SPREAD + tables.markdown(pd.concat(spreads), decimals=4)
+    (suite / "table.md").write_text(text)
     print(text)
 
 
 def periodic(results: pd.DataFrame) -> pd.DataFrame:
     """Mean return of the completed games of each periodic evaluation."""
-    rows = results[(results["kind"] == "periodic") & results["completed"]]
-    means = rows.groupby(["game", "run_seed", "step"])["return"].agg(["mean", "std", "count"])
-    means = means.reset_index()
-    means.insert(3, "frames", means["step"] * 4)
-    return means.rename(columns={"mean": "mean_return", "std": "sd", "count": "games"})
+    rows = results[results["kind"] == "periodic"]
+    games = rows[rows["completed"]].groupby(["game", "run_seed", "step"])["return"]
+    found = pd.DataFrame({"mean_return": games.mean(), "sd": games.std(), "games": games.count()})
+    return found.reset_index()
+
+
+def along_training(run: Path) -> pd.DataFrame:
+    """Returns, loss and values of one run every 200,000 frames."""
+    learning = pd.read_csv(run / "learning.csv")
+    games = pd.read_csv(run / "train_episodes.csv")
+    rows = learning[learning["frames"] % EVERY_FRAMES == 0]
+    returns = [games[games["frames"] <= at]["return"].tail(100).mean() for at in rows["frames"]]
+    found = rows[["frames", "updates", "epsilon", "loss", "mean_max_q"]].copy()
+    found.insert(0, "game", read_json(run / "config.json")["game"])
+    found.insert(3, "return", returns)
+    return found
+
+
+def spread(run: Path) -> pd.DataFrame:
+    """What scripts/value_spread.py found in a run's network."""
+    found = pd.DataFrame(json.loads((run / "value_spread.json").read_text())).T
+    found.insert(0, "network", found.index)
+    found.insert(0, "game", read_json(run / "config.json")["game"])
+    return found
 
 
 if __name__ == "__main__":
