@@ -109,7 +109,7 @@ def test_markdown_is_aligned_and_shows_gaps():
     ]
 
 
-@pytest.mark.parametrize("suite", ["random"])
+@pytest.mark.parametrize("suite", ["random", "nature"])
 def test_the_committed_tables_are_those_of_the_committed_runs(suite, tmp_path):
     """Regenerate in a copy and compare byte by byte."""
     import shutil
