@@ -74,12 +74,6 @@ class Agent:
             return int(generator.integers(self.n_actions))
         return greedy(self.q_values(observation[None])[0], generator)
 
-    def act_and_tell(
-        self, observation: NDArray[np.generic], epsilon: float, generator: np.random.Generator
-    ) -> tuple[int, NDArray[np.float32]]:
-        """The same choice as :meth:`act`, with the action values behind it, ``(n_actions,)``."""
-        return self.act(observation, epsilon, generator), self.q_values(observation[None])[0]
-
     def q_values(self, observations: NDArray[np.generic]) -> NDArray[np.float32]:
         """Value the actions: float32 ``(batch, n_actions)``."""
         with torch.inference_mode():

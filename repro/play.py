@@ -55,28 +55,26 @@ def record(trained: Trained, path: Path, episode: int, max_frames: int) -> dict[
 def _pictures(
     trained: Trained, episode: int, max_frames: int
 ) -> Iterator[tuple[Picture, float, int]]:
-    """Play and yield after each step the picture, the return so far and the frame number."""
+    """Play; yield the picture, return and frame number before each step and at the end."""
     run, agent = trained.run, trained.agent
     env = make_screen_env(run)
     names: list[str] = env.unwrapped.get_action_meanings()  # type: ignore[attr-defined]
     seed = evaluate.episode_seed(run.seed, trained.step, episode)
     chance = np.random.default_rng(seed)
     observation, info = env.reset(seed=seed)
-    score, over, action = 0.0, False, 0
-    values = np.zeros(len(names), np.float32)
-    while not over and not (max_frames and info["episode_frame_number"] >= max_frames):
-        action, values = agent.act_and_tell(observation, run.config.training.eval_epsilon, chance)
+    epsilon = run.config.training.eval_epsilon
+    score, over = 0.0, False
+    while True:
+        values = agent.q_values(observation[None])[0]
+        action = agent.act(observation, epsilon, chance)
         screen = np.asarray(env.render(), np.uint8)
-        title = f"{run.game}  return {score:g}"
-        drawn = panel(values, names, action, title, _height(screen))
+        drawn = panel(values, names, action, f"{run.game}  return {score:g}", _height(screen))
         yield beside(screen, drawn), score, info["episode_frame_number"]
+        if over or (max_frames and info["episode_frame_number"] >= max_frames):
+            break
         observation, reward, terminated, truncated, info = env.step(action)
         score += float(reward)
         over = terminated or truncated
-    screen = np.asarray(env.render(), np.uint8)
-    title = f"{run.game}  return {score:g}"
-    drawn = panel(values, names, action, title, _height(screen))
-    yield beside(screen, drawn), score, info["episode_frame_number"]
     env.close()
 
 
