@@ -43,7 +43,7 @@ class NatureCNN(nn.Module):
             nn.ReLU(inplace=True),
             nn.Linear(hidden, n_actions),
         )
-        initialise(self, generator)
+        uniform(self, generator)
         for layer in self.convolutions.parameters():
             if layer.dim() == 4:  # a third faster on a CPU than channels first
                 layer.data = layer.data.contiguous(memory_format=torch.channels_last)
@@ -67,7 +67,7 @@ class LinearNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.layer = nn.Linear(prod(observation), n_actions)
-        initialise(self, generator)
+        uniform(self, generator)
 
     def forward(self, stacks: Tensor) -> Tensor:
         """Value the actions; input uint8 ``(batch, *observation)``."""
@@ -89,22 +89,37 @@ class MLP(nn.Module):
             nn.Flatten(), nn.Linear(prod(observation), hidden), nn.ReLU(inplace=True),
             nn.Linear(hidden, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, n_actions),
         )  # fmt: skip
-        initialise(self, generator)
+        uniform(self, generator)
 
     def forward(self, stacks: Tensor) -> Tensor:
         """Value the actions; input float32 ``(batch, *observation)``."""
         return self.layers(stacks)  # type: ignore[no-any-return]
 
 
-def initialise(network: nn.Module, generator: torch.Generator | None) -> None:
+def uniform(network: nn.Module, generator: torch.Generator | None) -> None:
     """Draw weights and biases uniformly from +-1/sqrt(fan-in) (ledger row 20)."""
     with torch.no_grad():
-        for layer in network.modules():
-            if isinstance(layer, nn.Conv2d | nn.Linear):
-                bound = prod(layer.weight.shape[1:]) ** -0.5
-                layer.weight.uniform_(-bound, bound, generator=generator)
-                if layer.bias is not None:
-                    layer.bias.uniform_(-bound, bound, generator=generator)
+        for layer in _weighted(network):
+            bound = prod(layer.weight.shape[1:]) ** -0.5
+            layer.weight.uniform_(-bound, bound, generator=generator)
+            layer.get_parameter("bias").uniform_(-bound, bound, generator=generator)
+
+
+def lecun_normal(network: nn.Module, generator: torch.Generator | None) -> None:
+    """Draw weights of variance 1/fan-in; biases 0.1, in the last layer 0.
+
+    Not the original's: what PFRL and ChainerRL train from, kept to compare with.
+    """
+    *hidden, last = _weighted(network)
+    with torch.no_grad():
+        for layer in (*hidden, last):
+            fan_in = prod(layer.weight.shape[1:])
+            layer.weight.normal_(0.0, fan_in**-0.5, generator=generator)
+            layer.get_parameter("bias").fill_(0.0 if layer is last else 0.1)
+
+
+def _weighted(network: nn.Module) -> list[nn.Conv2d | nn.Linear]:
+    return [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
 
 
 def build(
@@ -118,6 +133,18 @@ def build(
     Raises:
         ConfigError: if the network cannot take such observations.
     """
+    network = _shape(config, n_actions, observation, generator)
+    if config.initial_weights == "lecun-normal":
+        lecun_normal(network, generator)
+    return network
+
+
+def _shape(
+    config: AgentConfig,
+    n_actions: int,
+    observation: tuple[int, ...],
+    generator: torch.Generator | None,
+) -> nn.Module:
     screens = len(observation) == 3
     if screens == (config.network == "mlp"):
         raise ConfigError(

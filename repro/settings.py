@@ -35,6 +35,13 @@ class AgentConfig:
         row=19,
         doc="width of the fully connected layer (of both layers in an MLP)",
     )
+    initial_weights: Literal["uniform", "lecun-normal"] = setting(
+        "uniform",
+        unit="",
+        source="code",
+        row=20,
+        doc="uniform in +-1/sqrt(fan-in), or normal with variance 1/fan-in and biases of 0.1",
+    )
     discount: float = setting(
         0.99,
         unit="per step",

@@ -32,6 +32,7 @@ LEDGER_NATURE = {
     "protocol.sticky_probability": 0.0,
     "agent.network": "nature",
     "agent.hidden_units": 512,
+    "agent.initial_weights": "uniform",
     "agent.discount": 0.99,
     "agent.replay_steps": 1_000_000,
     "agent.replay_draw": 512,
@@ -62,7 +63,7 @@ OURS = {"training.log_every_steps", "training.checkpoint_every_steps"}
 
 # Rows that say how something is done and leave nothing to choose: initial weights, the order
 # within a step, greedy ties, and the random player's rate (a constant of its own).
-ROWS_WITHOUT_FIELD = {20, 21, 22, 26}
+ROWS_WITHOUT_FIELD = {21, 22, 26}
 
 
 def leaves(chosen):

@@ -129,6 +129,16 @@ def test_weights_and_biases_are_uniform_within_the_root_of_fan_in(layer):
         assert stats.kstest(sample, stats.uniform(-bound, 2 * bound).cdf).pvalue > 1e-3, name
 
 
+def test_lecun_normal_weights_have_their_variance_and_constant_biases():
+    config = dataclasses.replace(AGENT, initial_weights="lecun-normal")
+    layers = weighted_layers(networks.build(config, 18, (4, 84, 84), seeded(3)))
+    for layer, fan_in in zip(layers, (256, 512, 576, 3136, 512), strict=True):
+        sample = np.random.default_rng(0).permutation(float64(layer.weight).reshape(-1))[:5_000]
+        assert stats.kstest(sample, stats.norm(0, fan_in**-0.5).cdf).pvalue > 1e-3
+        expected = 0.0 if layer is layers[-1] else np.float32(0.1)
+        assert set(float64(layer.bias)) == {expected}
+
+
 def test_initial_weights_follow_their_generator_alone():
     torch.manual_seed(1)
     first = NatureCNN(4, generator=seeded(7)).state_dict()
