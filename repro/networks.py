@@ -8,6 +8,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
+from repro.dense import Dense
 from repro.settings import AgentConfig, ConfigError
 
 
@@ -39,7 +40,7 @@ class NatureCNN(nn.Module):
         )  # fmt: skip
         self.head = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(64 * 7 * 7, hidden),
+            Dense(64 * 7 * 7, hidden),
             nn.ReLU(inplace=True),
             nn.Linear(hidden, n_actions),
         )
