@@ -1,39 +1,126 @@
 """Published numbers, each with its publication and the protocol behind it."""
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
 
 _FOLDER = Path(__file__).parent / "reference"
+_NATURE = "Mnih et al., Human-level control through deep reinforcement learning, Nature 518 (2015)"
 
 
 @dataclass(frozen=True)
 class Source:
     """Where a table of numbers was printed, and how they were made."""
 
-    file: str
     publication: str
     protocol: str
+    index: str = "game"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A published score per game: which table, which column, and what to call it."""
+
+    table: str
+    column: str
+    title: str
+
+    def load(self) -> "pd.Series[float]":
+        """One value per game; games that were not reported are left out."""
+        return load(self.table)[self.column].dropna()
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Random player (0.0) and human (1.0) of one normalisation, never mixed with another's."""
+
+    title: str
+    random: Column
+    human: Column
 
 
 SOURCES = {
     "nature2015_scores": Source(
-        "nature2015_scores.csv",
-        "Mnih et al., Human-level control through deep reinforcement learning, Nature 518 "
-        "(2015), Extended Data Table 2",
+        f"{_NATURE}, Extended Data Table 2",
         "no-op starts, 30 games of at most 5 minutes (18,000 emulator frames), epsilon 0.05; "
         "human: about 20 games of at most 5 minutes; random: a new action every sixth frame",
+    ),
+    "nature2015_hyperparameters": Source(
+        f"{_NATURE}, Extended Data Table 1 and Methods",
+        "as printed; where the released code counts in another unit, the note says so",
+        index="name",
+    ),
+    "nature2015_ablations": Source(
+        f"{_NATURE}, Extended Data Tables 3 and 4",
+        "10 million steps of training, highest periodic evaluation of 135,000 steps, no cap of "
+        "5 minutes, best of three learning rates",
+    ),
+    "wang2016_noop_starts": Source(
+        "Wang et al., Dueling Network Architectures for Deep Reinforcement Learning, ICML 2016",
+        "no-op starts, games of at most 30 minutes; a human and a DQN of their own",
+    ),
+    "human_starts": Source(
+        "Nair et al. 2015 (random, human, DQN) and van Hasselt et al. 2016 (tuned Double DQN)",
+        "starts taken from human play, games of at most 30 minutes",
+    ),
+    "human_world_records": Source(
+        "Toromanoff et al. 2019, as used by Hafner et al. 2021 and Agarwal et al. 2021",
+        "record scores, of medium confidence",
+    ),
+    "other_reproductions": Source(
+        "the reproduction pages of PFRL, ChainerRL and nnabla-rl",
+        "PFRL and ChainerRL: best of 200 checkpoints, 30 games of at most 5 minutes, epsilon "
+        "0.05; nnabla-rl: best periodic mean of 3 seeds, no cap of 5 minutes",
+    ),
+}
+
+COLUMNS = {
+    "random": Column("nature2015_scores", "random_unrounded", "random, 2015"),
+    "human": Column("nature2015_scores", "human_unrounded", "human, 2015"),
+    "linear": Column("nature2015_scores", "best_linear", "best linear, 2015"),
+    "contingency": Column("nature2015_scores", "contingency_sarsa", "contingency, 2015"),
+    "dqn": Column("nature2015_scores", "dqn", "DQN, 2015"),
+    "wang_dqn": Column("wang2016_noop_starts", "dqn", "DQN, Wang 2016"),
+    "double_dqn": Column("wang2016_noop_starts", "double_dqn", "Double DQN, Wang 2016"),
+    "dueling": Column("wang2016_noop_starts", "dueling", "Dueling, Wang 2016"),
+    "pfrl": Column("other_reproductions", "pfrl", "PFRL"),
+    "chainerrl": Column("other_reproductions", "chainerrl", "ChainerRL"),
+    "nnabla_rl": Column("other_reproductions", "nnabla_rl_best_mean", "nnabla-rl"),
+}
+
+BASELINES = {
+    "nature2015": Baseline("2015 tester", COLUMNS["random"], COLUMNS["human"]),
+    "wang2016": Baseline(
+        "Wang 2016",
+        Column("wang2016_noop_starts", "random", "random, Wang 2016"),
+        Column("wang2016_noop_starts", "human", "human, Wang 2016"),
+    ),
+    "human_starts": Baseline(
+        "human starts",
+        Column("human_starts", "random", "random, human starts"),
+        Column("human_starts", "human", "human, human starts"),
+    ),
+    "world_record": Baseline(
+        "world record",
+        COLUMNS["random"],
+        Column("human_world_records", "record", "world record"),
     ),
 }
 
 
+@cache
+def _read(name: str) -> pd.DataFrame:
+    return pd.read_csv(_FOLDER / f"{name}.csv", index_col=SOURCES[name].index)
+
+
 def load(name: str) -> pd.DataFrame:
-    """Load a published table, indexed by game (the emulator's ROM names).
+    """Load a published table, indexed by game (the emulator's ROM names) or by setting.
 
     Raises:
         KeyError: naming the tables there are.
     """
     if name not in SOURCES:
         raise KeyError(f"no reference table {name!r}; there are: {', '.join(SOURCES)}")
-    return pd.read_csv(_FOLDER / SOURCES[name].file, index_col="game")
+    return _read(name).copy()

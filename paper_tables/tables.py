@@ -1,116 +1,282 @@
-"""Our scores beside the paper's, as DataFrames and as Markdown."""
+"""The paper's tables with our numbers beside the printed ones, game by game."""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from paper_tables import reference
-from paper_tables.normalise import human_normalised
+from paper_tables.collect import Results
+from paper_tables.normalise import human_normalised, scale
+from paper_tables.reference import BASELINES, COLUMNS
+from paper_tables.render import Column, Table
+from paper_tables.verdicts import TEST, Score, score, verdict
+from repro.games import GAMES
 
-DISTANT = 3.0  # standard errors beyond which a game deserves an explanation
-
-
-def random_player(results: pd.DataFrame) -> pd.DataFrame:
-    """Compare the random player with the printed Random column.
-
-    Args:
-        results: of :func:`repro.records.read_results`, the random suite.
-
-    Returns:
-        Indexed by game: ``title``, ``printed``, ``episodes``, ``mean``, ``sd``,
-        ``standard_error``, and ``distance``, the difference in standard errors of ours
-        (infinite if all our games ended alike, and otherwise than printed; NaN where not run).
-    """
-    printed = reference.load("nature2015_scores")
-    games = results[results["kind"] == "final"].groupby("game")["return"]
-    table = pd.DataFrame({"title": printed["title"], "printed": printed["random_unrounded"]})
-    table["episodes"] = games.count().reindex(table.index, fill_value=0)
-    table["mean"] = games.mean()
-    table["sd"] = games.std(ddof=1)
-    table["standard_error"] = table["sd"] / np.sqrt(table["episodes"].where(table["episodes"] > 0))
-    difference = table["mean"] - table["printed"]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        distance = difference / table["standard_error"]
-    table["distance"] = distance.where(difference != 0, 0.0).where(table["mean"].notna())
-    return table
+NOT_RUN, UNFINISHED, LEFT_OUT = "not run", "unfinished", "left out"
+FULL_LENGTH_FRAMES = 200_000_000  # 50 million steps: ledger row 23
+ABLATION_FRAMES = 40_000_000  # 10 million steps: Extended Data Tables 3 and 4
+ABLATIONS = {
+    "replay_and_target": "replay, target network",
+    "replay_no_target": "replay, no target network",
+    "no_replay_target": "no replay, target network",
+    "no_replay_no_target": "no replay, no target network",
+    "linear_network": "linear network",
+}
+MISPRINTS = (
+    "Six printed percentages do not follow from the printed scores and are recomputed here: "
+    "Double Dunk (printed 17.1), Boxing (1707.9), Robotank (509.0), Tennis (143.2), Gravitar "
+    "(5.3), Krull (277.0). The contingency learner is below random play on 13 games, as printed."
+)
 
 
-def all_alike(results: pd.DataFrame, game: str, printed: float, episodes: int) -> str:
-    """Explain a printed score that no game of ours reached, from a longer suite of games.
+def our_scores(results: Results) -> dict[str, Score]:
+    """Summarise the finished runs of each game that has one."""
+    return {
+        str(game): score(rows) for game, rows in results.final_scores().groupby("game", sort=False)
+    }
 
-    Args:
-        results: of :func:`repro.records.read_results`, the longer suite.
-        game: which one.
-        printed: the Random column's mean.
-        episodes: games behind our own mean.
-    """
-    returns = results.loc[results["game"] == game, "return"]
-    error = returns.std(ddof=1) / np.sqrt(len(returns))
-    share = float((returns > 0).mean())
-    return (
-        f"{len(returns):,} further games: {int((returns > 0).sum())} of them scored at all "
-        f"({100 * share:.1f}%), with a mean of {returns.mean():.1f} +- {error:.1f} over all and "
-        f"{returns[returns > 0].mean():.0f} over those that did. Scores are this rare and this "
-        f"large, so {episodes} games are all zero with a chance of "
-        f"{100 * (1 - share) ** episodes:.0f}%, and a mean of {printed:g} over {episodes} games "
-        f"is a total of {printed * episodes:,.0f} points."
+
+def state(results: Results, game: str) -> str:
+    """Say why a game has no score of ours: not run, unfinished, or left out as damaged."""
+    if any(run.game == game for run in results.runs):
+        return UNFINISHED
+    damaged = {problem.file.parent.parent.name for problem in results.problems}
+    return LEFT_OUT if game in damaged else NOT_RUN
+
+
+def hyperparameters(results: Results) -> Table:
+    """Extended Data Table 1: the printed settings, beside those of the runs."""
+    frame = reference.load("nature2015_hyperparameters").reset_index()
+    ours = []
+    for field in frame["field"]:
+        part, name = field.split(".")
+        values = {run.settings.get(part, {}).get(name) for run in results.runs} - {None}
+        ours.append(" or ".join(f"{value:,}" for value in sorted(values)) or NOT_RUN)
+    frame["ours"] = ours
+    frame["printed"] = [f"{value:,.10g}" for value in frame["printed"]]
+    frame["note"] = frame["note"].fillna("")
+    columns = ("name", "printed", "unit", "ours", "field", "note")
+    titles = ("hyperparameter", "printed", "unit", "ours", "setting", "note")
+    return Table(
+        "table1",
+        "Hyperparameters (Extended Data Table 1 and Methods)",
+        frame,
+        tuple(Column(*pair, missing="") for pair in zip(columns, titles, strict=True)),
+        ("Ours: of all runs of the suite; several values mean that runs differ.",),
     )
 
 
-def scores(results: pd.DataFrame) -> pd.DataFrame:
-    """Put our final scores beside Extended Data Table 2, for the games that were run.
+def scores(
+    results: Results,
+    random: Results | None = None,
+    baseline: str = "nature2015",
+    also: Sequence[str] = (),
+) -> Table:
+    """Extended Data Table 2: the 49 games, printed and ours.
 
     Args:
-        results: of :func:`repro.records.read_results`, trained runs.
+        results: trained runs, all under one protocol.
+        random: of the random player.
+        baseline: whose human is 100% (a key of ``reference.BASELINES``).
+        also: further published columns (keys of ``reference.COLUMNS``).
+    """
+    printed = reference.load("nature2015_scores").to_dict("index")
+    ours, ours_random = our_scores(results), our_scores(random) if random else {}
+    zero, one = (bounds.reindex(list(GAMES)) for bounds in scale(baseline))
+    planned = {run.game: run.train_frames for run in results.runs}
+    rows = []
+    for name, game in GAMES.items():
+        line, mine, low = printed[name], ours.get(name), ours_random.get(name)
+        rows.append(
+            {
+                "game": name,
+                "title": game.title,
+                "random": line["random"],
+                "our_random": low.mean if low else np.nan,
+                "best_linear": line["best_linear"],
+                "contingency": line["contingency_sarsa"],
+                "human": line["human"],
+                "dqn": line["dqn"],
+                "dqn_sd": line["dqn_sd"],
+                **({key: COLUMNS[key].load().get(name) for key in also}),
+                "ours": mine.mean if mine else np.nan,
+                "ours_low": mine.low if mine else np.nan,
+                "ours_high": mine.high if mine else np.nan,
+                "ours_episode_sd": mine.episode_sd if mine else np.nan,
+                "ours_seed_sd": mine.seed_sd if mine else np.nan,
+                "seeds": mine.seeds if mine else 0,
+                "unfinished": sum(run.game == name and not run.finished for run in results.runs),
+                "episodes": mine.episodes if mine else 0,
+                "train_frames": planned.get(name, np.nan),
+                "dqn_percent_printed": line["dqn_percent_human_printed"],
+                "dqn_percent": 100 * human_normalised(line["dqn"], zero[name], one[name]),
+                "ours_percent": 100 * human_normalised(mine.mean, zero[name], one[name])
+                if mine
+                else np.nan,
+                "verdict": verdict(mine, line["dqn"], line["dqn_sd"])
+                if mine
+                else state(results, name),
+            }
+        )
+    frame = pd.DataFrame(rows)
+    shown = [
+        Column("title", "game"),
+        Column("random", "random", 1),
+        Column("our_random", "random, ours", 1, NOT_RUN),
+        Column("best_linear", "linear", 1),
+        Column("contingency", "contingency", 1),
+        Column("human", "human", 1),
+        Column("dqn", "DQN", 1),
+        Column("dqn_sd", "s.d.", 1),
+        *(Column(key, COLUMNS[key].title, 1) for key in also),
+        Column("ours", "ours", 1, NOT_RUN),
+        Column("ours_low", "from", 1),
+        Column("ours_high", "to", 1),
+        Column("ours_episode_sd", "s.d., games", 1),
+        Column("ours_seed_sd", "s.d., seeds", 1),
+        Column("seeds", "seeds", 0),
+        Column("train_frames", "frames", 0),
+        Column("dqn_percent", "DQN %", 1),
+        Column("ours_percent", "ours %", 1),
+        Column("verdict", "verdict"),
+    ]
+    return Table(
+        "table2",
+        "Scores on 49 games (Extended Data Table 2)",
+        frame,
+        tuple(shown),
+        (
+            f"Percentages: random play 0, human 100; {BASELINES[baseline].title}.",
+            TEST,
+            *_lengths(results, FULL_LENGTH_FRAMES),
+            *_unfinished(results),
+            *_left_out(results),
+            MISPRINTS,
+        ),
+    )
+
+
+def brief(table: Table) -> Table:
+    """Only the games of Table 2 that were run, and the columns that say how they went."""
+    names = ["title", "random", "human", "dqn", "dqn_sd", "ours", "ours_episode_sd", "seeds",
+             "train_frames", "dqn_percent", "ours_percent", "verdict"]  # fmt: skip
+    run = table.frame[table.frame["verdict"] != NOT_RUN]
+    return Table(
+        "summary",
+        f"{len(run)} of {len(table.frame)} games run",
+        run,
+        tuple(column for column in table.columns if column.name in names),
+        tuple(note for note in table.notes if note != MISPRINTS),
+    )
+
+
+def normalised(results: Results) -> Table:
+    """The same scores in percent of four humans, each in columns of its own."""
+    ours = our_scores(results)
+    dqn = COLUMNS["dqn"].load()
+    frame = pd.DataFrame({"game": list(GAMES), "title": [game.title for game in GAMES.values()]})
+    shown = [Column("title", "game")]
+    for key, humans in BASELINES.items():
+        zero, one = (bounds.reindex(list(GAMES)) for bounds in scale(key))
+        for name, scored in (
+            ("dqn", dqn),
+            ("ours", pd.Series({game: found.mean for game, found in ours.items()}, dtype=float)),
+        ):
+            percent = 100 * human_normalised(scored.reindex(list(GAMES)), zero, one)
+            frame[f"{name}_{key}"] = percent.to_numpy()
+            who = "DQN" if name == "dqn" else "ours"
+            missing = NOT_RUN if name == "ours" else "-"
+            shown.append(Column(f"{name}_{key}", f"{who}, {humans.title}", 1, missing))
+    return Table(
+        "normalised",
+        "Percent of four humans, random play 0",
+        frame,
+        tuple(shown),
+        (
+            *(
+                f"{humans.title}: {humans.human.title} from "
+                f"{reference.SOURCES[humans.human.table].publication} "
+                f"({reference.SOURCES[humans.human.table].protocol}); random play from "
+                f"{reference.SOURCES[humans.random.table].publication}."
+                for humans in BASELINES.values()
+            ),
+            "No percentage where a human is not above random play (human starts: Video Pinball).",
+        ),
+    )
+
+
+def ablations(suites: Mapping[str, Results]) -> tuple[Table, Table]:
+    """Extended Data Tables 3 and 4: without replay, target network, or hidden layers.
+
+    Args:
+        suites: trained runs of each variant, by its key in ``ABLATIONS``.
 
     Returns:
-        One row per run: ``title``, ``run_seed``, ``train_frames``, ``random``, ``human``,
-        ``dqn``, ``dqn_sd`` (printed), ``ours``, ``ours_sd``, ``episodes``, ``dqn_percent``
-        and ``ours_percent`` of the human score.
+        Table 3 (replay and target network) and Table 4 (linear network). Ours is the highest
+        periodic evaluation, averaged over seeds.
     """
-    printed = reference.load("nature2015_scores")
-    final = results[results["kind"] == "final"]
-    # Should a run have been scored before its end, only its latest network counts.
-    latest = final.groupby(["game", "run_seed", "weights"])["step"].transform("max")
-    final = final[final["step"] == latest]
-    keys = ["game", "run_seed", "train_frames", "weights"]
-    ours = final.groupby(keys)["return"]
-    ran = pd.DataFrame({"ours": ours.mean(), "ours_sd": ours.std(), "episodes": ours.count()})
-    table = ran.reset_index().join(printed, on="game")
-    table["random"], table["human"] = table["random_unrounded"], table["human_unrounded"]
-    for name in ("dqn", "ours"):
-        table[f"{name}_percent"] = 100 * human_normalised(
-            table[name], table["random"], table["human"]
-        )
-    return table[
-        [*keys, "title", "random", "human", "dqn", "dqn_sd", "ours", "ours_sd", "episodes",
-         "dqn_percent", "ours_percent"]
-    ]  # fmt: skip
+    printed = reference.load("nature2015_ablations")
+    values: dict[str, list[object]] = {
+        "game": list(printed.index), "title": [GAMES[name].title for name in printed.index]
+    }  # fmt: skip
+    notes = []
+    for key in ABLATIONS:
+        results = suites.get(key)
+        best = _highest(results) if results else {}
+        values[key] = list(printed[key])
+        values[f"our_{key}"] = [best.get(name, np.nan) for name in printed.index]
+        if results:
+            notes += [f"{ABLATIONS[key]}: {note}" for note in _lengths(results, ABLATION_FRAMES)]
+            notes += [*_unfinished(results), *_left_out(results)]
+    frame = pd.DataFrame(values)
+
+    def table(key: str, title: str, variants: Sequence[str]) -> Table:
+        shown = [Column("title", "game")]
+        for variant in variants:
+            shown.append(Column(variant, ABLATIONS[variant], 1))
+            shown.append(Column(f"our_{variant}", "ours", 1, NOT_RUN))
+        names = ["game", "title", *(f"{o}{v}" for v in variants for o in ("", "our_"))]
+        first = "Printed and ours: the highest periodic evaluation; ours averaged over seeds."
+        return Table(key, title, frame[names], tuple(shown), (first, *notes))
+
+    return (
+        table("table3", "Replay and target network (Extended Data Table 3)", list(ABLATIONS)[:4]),
+        table(
+            "table4",
+            "Deep against linear network (Extended Data Table 4)",
+            ["replay_and_target", "linear_network"],
+        ),
+    )
 
 
-def markdown(table: pd.DataFrame, decimals: int = 1) -> str:
-    """Render a table as Markdown: text to the left, numbers to the right; ``-`` for missing."""
-    numeric = [pd.api.types.is_numeric_dtype(table[name]) for name in table.columns]
-    cells = [[_cell(value, decimals) for value in row] for row in table.itertuples(index=False)]
-    header = [str(name) for name in table.columns]
-    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
+def _highest(results: Results) -> dict[str, float]:
+    """Mean over finished runs of a game of their highest periodic evaluation."""
+    rows = results.periodic()
+    rows = rows[[results.runs[number].finished for number in rows["run"]]]
+    return {
+        str(game): float(mean)
+        for game, mean in rows.groupby(["game", "run"])["mean"].max().groupby("game").mean().items()
+    }
 
-    def line(row: list[str]) -> str:
-        padded = (
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(row, widths, numeric, strict=True)
-        )
-        return f"| {' | '.join(padded)} |"
 
-    rule = [
-        "-" * (width - 1) + ":" if right else "-" * width
-        for width, right in zip(widths, numeric, strict=True)
+def _lengths(results: Results, full_frames: int) -> list[str]:
+    """Name the runs that did not train as long as the paper's."""
+    short: dict[int, set[str]] = {}
+    for run in results.runs:
+        if run.train_frames != full_frames:
+            short.setdefault(run.train_frames, set()).add(GAMES[run.game].title)
+    return [
+        f"Trained for {frames:,} emulator frames instead of {full_frames:,}: "
+        f"{', '.join(sorted(titles))}."
+        for frames, titles in sorted(short.items())
     ]
-    return "\n".join([line(header), line(rule), *map(line, cells)]) + "\n"
 
 
-def _cell(value: object, decimals: int) -> str:
-    if isinstance(value, float):
-        if np.isnan(value):
-            return "-"
-        return "inf" if np.isinf(value) else f"{value:,.{decimals}f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+def _unfinished(results: Results) -> list[str]:
+    names = [f"{GAMES[run.game].title} seed {run.seed}" for run in results.runs if not run.finished]
+    return [f"Unfinished, and not counted: {', '.join(names)}."] if names else []
+
+
+def _left_out(results: Results) -> list[str]:
+    return [f"Left out: {problem}." for problem in results.problems]

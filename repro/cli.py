@@ -186,6 +186,42 @@ def _play(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     parser.set_defaults(run=run)
 
 
+def _inspect(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
+    _add_trained(parser)
+    parser.add_argument(
+        "--steps", type=count, default=4000, metavar="N",
+        help="agent steps to record, of evaluation games [default 4000]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--perplexity", type=float, default=30.0, metavar="X",
+        help="of t-SNE: about the number of neighbours of a state on the map [default 30]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--stretch-steps", type=count, default=120, metavar="N",
+        help="agent steps of the stretch of play, at most a whole game [default 120]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seed", type=natural, default=0, metavar="N",
+        help="of the map; the games are always the evaluation's [default 0]",
+    )  # fmt: skip
+
+    def run(options: argparse.Namespace) -> int:
+        from repro import inspection
+
+        found = inspection.inspect(
+            options.run_dir, options.weights, options.steps, options.perplexity,
+            options.stretch_steps, options.seed, options.device,
+        )  # fmt: skip
+        start, stop = found["stretch"]
+        print(
+            f"{options.run_dir / inspection.FOLDER}: {found['steps']:,} steps of {found['game']}, "
+            f"the value varies most from {start:,} to {stop - 1:,}"
+        )
+        return 0
+
+    parser.set_defaults(run=run)
+
+
 def _doctor(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("results"), metavar="FOLDER",
@@ -243,14 +279,28 @@ def _add_trained(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... [default cpu]")
 
 
+def _paper(name: str) -> "Adder":
+    """A command of paper_tables: the one place where this package calls that one."""
+
+    def add(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+        from paper_tables import commands
+
+        getattr(commands, f"add_{name}")(parser, arguments)
+
+    return add
+
+
 Adder = Callable[[argparse.ArgumentParser, Sequence[str]], None]
 COMMANDS: dict[str, tuple[Adder, str]] = {
     "games": (_games, "List the 49 games."),
     "train": (_train, "Train the agent on a game; the same command again resumes."),
     "evaluate": (_evaluate, "Score a run's network by the final protocol; records each game."),
     "play": (_play, "Write a video of a run's agent, with its action values."),
+    "inspect": (_inspect, "Record what a run's network makes of its states, for two pictures."),
     "protocol": (_protocol, "Print every setting with unit, source and ledger row."),
     "doctor": (_doctor, "Check whether this machine is ready, and say what to do if not."),
+    "tables": (_paper("tables"), "Write the paper's tables, ours beside the printed numbers."),
+    "compare": (_paper("compare"), "Compare two suites, or one with a published column."),
     "random": (_random, "Score the random player (a new action every 6th frame, 10 Hz)."),
 }
 

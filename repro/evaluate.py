@@ -14,7 +14,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from repro import provenance, records
+from repro import directory, provenance, records
 from wrappers.protocol import NATURE, Protocol
 
 RANDOM_ACTION_FRAMES = 6  # 10 Hz, the rate of a fast human; Methods and ledger row 26
@@ -169,7 +169,7 @@ def run_random(
         "episodes": episodes,
         "config": {"environment": "atari", "protocol": dataclasses.asdict(slow)},
     }
-    with records.RunDirectory(records.run_path(suite, game, seed), identity) as run:
+    with directory.RunDirectory(records.run_path(suite, game, seed), identity) as run:
         if run.done:
             return
         env = make_eval_env(game, seed, slow)

@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 
-from repro import config, evaluate, records
+from repro import config, directory, evaluate, records
 from repro.agent import Agent
 from repro.config import Config
 from wrappers import envs
@@ -23,6 +23,15 @@ class Run:
     seed: int
     preset: str
     config: Config
+
+    def directory(self, path: Path) -> directory.RunDirectory:
+        """The directory that this training writes.
+
+        One made by an older version is ours too: a setting that it does not know has a default
+        that does what was done before.
+        """
+        defaults = {"config": config.to_dict(Config())}
+        return directory.RunDirectory(path, self.identity(), defaults)
 
     def identity(self) -> dict[str, Any]:
         """What config.json holds."""

@@ -51,7 +51,7 @@ def score(folder: Path, weights: str, episodes: int, device: str = "cpu") -> Ite
         RunDirectoryError: if the directory is in use, say by its training.
     """
     trained = load(folder, weights, device)
-    with records.RunDirectory(folder, trained.run.identity()) as place:
+    with trained.run.directory(folder) as place:
         path = folder / "evaluations.csv"
         records.trim(path, trained.run.config.steps)
         there = evaluate.final_returns(path, weights, trained.step)[:episodes]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from repro import checkpoint, evaluate, experiment, machine, records, trackers
 from repro.agent import NonFiniteError
+from repro.directory import RunDirectory
 from repro.experiment import Run
 from repro.loop import Loop
 from repro.replay import MinibatchQueue, ReplayMemory
@@ -34,7 +35,7 @@ def train(
         NonFiniteError: the last checkpoint and all rows stay.
         Interrupted: after SIGINT, SIGTERM or SIGUSR1, with a checkpoint written.
     """
-    with records.RunDirectory(records.run_path(suite, run.game, run.seed), run.identity()) as place:
+    with run.directory(records.run_path(suite, run.game, run.seed)) as place:
         if place.done is not None:
             shutil.rmtree(place.path / "checkpoint", ignore_errors=True)
         else:
@@ -47,7 +48,7 @@ class Training:
     """A training in a run directory that is ours. Use as a context manager."""
 
     def __init__(
-        self, run: Run, place: records.RunDirectory, stop: Stop, device: str, progress: bool
+        self, run: Run, place: RunDirectory, stop: Stop, device: str, progress: bool
     ) -> None:
         self._run = run
         self._path = place.path

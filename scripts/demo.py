@@ -11,8 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-from paper_tables import figures, tables
-from repro import records
+from paper_tables import figures, render, tables
+from paper_tables.collect import collect
 
 RANDOM_GAMES = ("pong", "breakout", "space_invaders")
 # The schedule, cut to fit; the environment, network, loss and optimiser are the paper's.
@@ -48,9 +48,7 @@ def main() -> int:
     heading("3. A video of the agent with its action values")
     repro("play", run, "--weights", "last", "--frames", 1_800)
     heading("4. The Pong row beside the paper's numbers")
-    trained = records.read_results(run)
-    table = tables.scores(trained).drop(columns=["game", "run_seed", "weights"])
-    print(tables.markdown(table))
+    print(render.grid(tables.brief(tables.scores(collect(run)))))
     print(
         f"{options.frames:,} frames are {options.frames / 2e8:.2%} of the paper's training: "
         "expect a score near random play.\n"

@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from paper_tables import tables
+from paper_tables.random_player import DISTANT, all_alike, compare
+from paper_tables.render import plain
 from repro.records import read_results
 
 HEADER = """# The random player beside the printed Random column
@@ -28,18 +29,18 @@ def main() -> None:
     )  # fmt: skip
     options = parser.parse_args()
     suite = options.suite
-    table = tables.random_player(read_results(suite))
+    table = compare(read_results(suite))
     table.round(4).to_csv(suite / "table.csv", lineterminator="\n")
-    near = int((table["distance"].abs() <= tables.DISTANT).sum())
-    summary = f"\n{near} of {len(table)} games are within {tables.DISTANT:g} standard errors.\n"
-    for game, row in table[table["distance"].abs() > tables.DISTANT].iterrows():
+    near = int((table["distance"].abs() <= DISTANT).sum())
+    summary = f"\n{near} of {len(table)} games are within {DISTANT:g} standard errors.\n"
+    for game, row in table[table["distance"].abs() > DISTANT].iterrows():
         summary += f"\n{row['title']} is beyond. "
         if row["sd"] == 0:
             longer = read_results(options.longer)
-            summary += tables.all_alike(longer, str(game), row["printed"], row["episodes"])
+            summary += all_alike(longer, str(game), row["printed"], row["episodes"])
         summary += "\n"
-    (suite / "table.md").write_text(HEADER + tables.markdown(table) + summary)
-    print(tables.markdown(table) + summary)
+    (suite / "table.md").write_text(HEADER + plain(table) + summary)
+    print(plain(table) + summary)
 
 
 if __name__ == "__main__":

@@ -1,135 +1,165 @@
-"""The tables: arithmetic against hand-made numbers, and the paper's own claims."""
-
-import subprocess
-import sys
-from pathlib import Path
+"""The paper's tables from a made-up suite: every cell by hand."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from paper_tables import reference, tables
-from paper_tables.normalise import human_normalised
-from repro import records
+from paper_tables import render, summary, tables
+from paper_tables.collect import collect
 from repro.games import GAMES
 
-ROOT = Path(__file__).parents[2]
-# Extended Data Table 2 prints these percentages, but its own scores give others.
-MISPRINTED = {
-    "double_dunk": 16.1, "boxing": 1707.1, "robotank": 509.3, "tennis": 143.0,
-    "gravitar": 5.35, "krull": 276.9,
-}  # fmt: skip
 
-ROUNDED = ("assault", "video_pinball")
+def row(table, game):
+    return table.frame.set_index("game").loc[game]
 
 
-def results(rows):
-    columns = ["game", "run_seed", "train_frames", "kind", "weights", "return", "completed"]
-    return pd.DataFrame(rows, columns=columns).assign(step=1_000)
+def test_table_2_has_49_rows_and_says_what_was_not_run(suite):
+    suite.run("pong", 0, final=[9.3] * 30)
+    table = tables.scores(collect(suite.folder))
+    assert list(table.frame["game"]) == list(GAMES)
+    assert (table.frame["verdict"] == "not run").sum() == 48
+    alien = next(line for line in render.grid(table).splitlines() if "Alien" in line)
+    assert alien.count("not run") == 3  # ours, random ours, verdict
+    assert np.isnan(row(table, "alien")["ours"])
 
 
-def test_the_reference_has_the_49_games_in_the_order_of_the_project():
-    printed = reference.load("nature2015_scores")
-    assert list(printed.index) == list(GAMES)
-    assert list(printed["title"]) == [game.title for game in GAMES.values()]
+def test_table_2_by_hand(suite):
+    """Breakout: random 1.7, human 31.8, so 16.75 is half way. Printed DQN 401.2."""
+    suite.run("breakout", 0, final=[16.0, 17.5])
+    suite.run("breakout", 1, final=[15.75, 17.75])
+    found = row(tables.scores(collect(suite.folder)), "breakout")
+    assert found["ours"] == 16.75
+    assert found["ours_percent"] == pytest.approx(50.0)
+    assert found["dqn_percent"] == pytest.approx(1327.2, abs=0.05)
+    assert found["ours_seed_sd"] == 0.0
+    assert found["ours_episode_sd"] == pytest.approx(np.sqrt((1.125 + 2.0) / 2))
+    assert (found["seeds"], found["episodes"], found["train_frames"]) == (2, 4, 200_000_000)
+    assert found["verdict"] == "below"
 
 
-def test_the_printed_percentages_recompute():
-    """From the printed scores, to the printed decimal, but for eight games."""
-    printed = reference.load("nature2015_scores")
-    percent = 100 * human_normalised(printed["dqn"], printed["random"], printed["human"])
-    off = (percent - printed["dqn_percent_human_printed"]).abs() > 0.05 + 1e-6
-    assert set(percent[off].index) == {*MISPRINTED, *ROUNDED}
-    for game, value in MISPRINTED.items():
-        assert percent[game] == pytest.approx(value, abs=0.051)
+def test_seeds_weigh_alike_however_many_games_they_have(suite):
+    suite.run("pong", 0, final=[0.0] * 8)
+    suite.run("pong", 1, final=[10.0, 10.0])
+    assert row(tables.scores(collect(suite.folder)), "pong")["ours"] == 5.0
 
 
-def test_two_percentages_recompute_only_from_unrounded_scores():
-    printed = reference.load("nature2015_scores").loc[list(ROUNDED)]
-    percent = 100 * human_normalised(
-        printed["dqn"], printed["random_unrounded"], printed["human_unrounded"]
-    )
-    assert ((percent - printed["dqn_percent_human_printed"]).abs() <= 0.05 + 1e-6).all()
+def test_unfinished_and_damaged_are_not_the_same_as_not_run(suite):
+    suite.run("pong", 0, final=[1.0], finished=False)
+    suite.run("alien", 0, final=["x"])
+    table = tables.scores(collect(suite.folder))
+    assert row(table, "pong")["verdict"] == "unfinished"
+    assert row(table, "alien")["verdict"] == "left out"
+    assert any("Pong seed 0" in note for note in table.notes)
+    assert any("line 2" in note for note in table.notes)
 
 
-def test_the_text_counts_29_games_at_three_quarters_of_human():
-    printed = reference.load("nature2015_scores")
-    assert (printed["dqn_percent_human_printed"] >= 75).sum() == 29
+def test_a_shortened_run_carries_its_frames(suite):
+    suite.run("pong", 0, final=[1.0, 2.0], training__frames=3_000_000)
+    table = tables.scores(collect(suite.folder))
+    assert row(table, "pong")["train_frames"] == 3_000_000
+    assert any("3,000,000 emulator frames instead of 200,000,000: Pong" in n for n in table.notes)
+    assert "3,000,000" in render.grid(table)
 
 
-def test_unknown_reference_names_those_there_are():
-    with pytest.raises(KeyError, match="nature2015_scores"):
-        reference.load("nature2016")
+def test_the_measured_random_player_stands_beside_the_printed(suite, tmp_path):
+    suite.run("pong", 0, final=[1.0, 2.0])
+    other = type(suite)(tmp_path / "random")
+    path = other.run("alien", 0, final=[200.0, 300.0]) / "evaluations.csv"
+    path.write_text(path.read_text().replace("best", "random"))
+    table = tables.scores(collect(suite.folder), collect(other.folder))
+    assert row(table, "alien")["our_random"] == 250.0
+    assert row(table, "alien")["random"] == 227.8
+    assert np.isnan(row(table, "pong")["our_random"])
 
 
-def test_random_player_distance_by_hand():
-    """Pong, printed -20.7: scores -20 and -21 have mean -20.5 and standard error 0.5."""
-    rows = [["pong", 0, 0, "final", "random", value, True] for value in (-20.0, -21.0)]
-    rows += [["zaxxon", 0, 0, "final", "random", 0.0, True] for _ in range(2)]
-    rows += [["venture", 0, 0, "final", "random", 0.0, True] for _ in range(2)]
-    table = tables.random_player(results(rows))
-    assert len(table) == 49
-    assert table.loc["pong", "standard_error"] == pytest.approx(0.5)
-    assert table.loc["pong", "distance"] == pytest.approx((-20.5 + 20.7) / 0.5)
-    assert np.isinf(table.loc["zaxxon", "distance"])
-    assert table.loc["venture", "distance"] == 0.0
-    assert np.isnan(table.loc["alien", "distance"])
-    assert table.loc["alien", "episodes"] == 0
+def test_further_columns_on_request(suite):
+    suite.run("pong", 0, final=[1.0, 2.0])
+    table = tables.scores(collect(suite.folder), also=["pfrl", "dueling"])
+    assert row(table, "alien")["pfrl"] == 1976.3
+    assert row(table, "alien")["dueling"] == 4461.4
+    assert "PFRL" in render.grid(table).splitlines()[0]
 
 
-def test_scores_by_hand():
-    """Breakout, random 1.7 and human 31.8: a score of 16.75 is half way."""
-    rows = [["breakout", 3, 4_000, "final", "best", value, True] for value in (16.0, 17.5)]
-    rows += [["breakout", 3, 4_000, "periodic", "last", 99.0, True]]
-    table = tables.scores(results(rows))
-    assert len(table) == 1
-    row = table.iloc[0]
-    assert (row["run_seed"], row["train_frames"], row["episodes"]) == (3, 4_000, 2)
-    assert row["ours"] == 16.75
-    assert row["ours_sd"] == pytest.approx(0.75 * 2**0.5)
-    assert row["ours_percent"] == pytest.approx(50.0)
-    assert row["dqn_percent"] == pytest.approx(1327.2, abs=0.05)
+@pytest.mark.parametrize(
+    ("baseline", "zero", "one"),
+    [
+        ("nature2015", 227.8, 6875.4), ("wang2016", 227.8, 7127.7),
+        ("human_starts", 128.3, 6371.3), ("world_record", 227.8, 251_916.0),
+    ],
+)  # fmt: skip
+def test_each_human_has_a_column_of_its_own(suite, baseline, zero, one):
+    suite.run("alien", 0, final=[1000.0, 1000.0])
+    results = collect(suite.folder)
+    found = row(tables.normalised(results), "alien")
+    assert found[f"ours_{baseline}"] == pytest.approx(100 * (1000 - zero) / (one - zero))
+    assert found[f"dqn_{baseline}"] == pytest.approx(100 * (3069 - zero) / (one - zero))
+    chosen = row(tables.scores(results, baseline=baseline), "alien")
+    assert chosen["ours_percent"] == pytest.approx(found[f"ours_{baseline}"])
 
 
-def test_scores_of_an_older_network_do_not_count():
-    """A run scored before its end and again after it."""
-    rows = [["breakout", 3, 4_000, "final", "best", value, True] for value in (1.0, 16.0, 17.5)]
-    frame = results(rows)
-    frame.loc[0, "step"] = 500
-    assert tables.scores(frame).iloc[0]["ours"] == 16.75
+def test_no_percentage_without_a_scale(suite):
+    suite.run("video_pinball", 0, final=[1000.0, 1000.0])
+    found = row(tables.normalised(collect(suite.folder)), "video_pinball")
+    assert np.isnan(found["dqn_human_starts"])
+    assert np.isfinite(found["dqn_nature2015"])
 
 
-def test_markdown_is_aligned_and_shows_gaps():
-    table = pd.DataFrame({"a": ["x", "yy"], "b": [1.25, np.nan], "c": [1_000, 2]})
-    assert tables.markdown(table).splitlines() == [
-        "| a  |   b |     c |",
-        "| -- | --: | ----: |",
-        "| x  | 1.2 | 1,000 |",
-        "| yy |   - |     2 |",
-    ]
+def test_table_1_shows_the_settings_of_the_runs(suite):
+    suite.run("pong", 0, final=[1.0])
+    suite.run("alien", 0, final=[1.0], agent__learning_rate=0.0001)
+    frame = tables.hyperparameters(collect(suite.folder)).frame.set_index("name")
+    assert frame.loc["minibatch size", "ours"] == "32"
+    assert frame.loc["learning rate", "ours"] == "0.0001 or 0.00025"
+    assert frame.loc["learning rate", "printed"] == "0.00025"
+    assert frame.loc["discount factor", "ours"] == "not run"
 
 
-@pytest.mark.parametrize("suite", ["random", "nature"])
-def test_the_committed_tables_are_those_of_the_committed_runs(suite, tmp_path):
-    """Regenerate in a copy and compare byte by byte."""
-    import shutil
-
-    copy = tmp_path / suite
-    shutil.copytree(ROOT / "results" / suite, copy)
-    for name in ("table.md", "table.csv"):
-        (copy / name).unlink()
-    script = ROOT / "scripts" / f"{suite}_table.py"
-    subprocess.run(
-        [sys.executable, script, "--suite", copy], cwd=ROOT, check=True, capture_output=True
-    )
-    for name in ("table.md", "table.csv"):
-        assert (copy / name).read_text() == (ROOT / "results" / suite / name).read_text()
+def test_ablations_take_the_highest_evaluation_of_each_seed(suite):
+    frames = {"training__frames": 40_000_000}
+    suite.run("enduro", 0, [1.0], [(250, [10.0, 20.0]), (500, [12.0])], **frames)
+    suite.run("enduro", 1, [1.0], [(250, [30.0]), (500, [45.0])], **frames)
+    suite.run("breakout", 0, [1.0], [(250, [99.0])], finished=False, **frames)
+    three, four = tables.ablations({"replay_no_target": collect(suite.folder)})
+    assert row(three, "enduro")["our_replay_no_target"] == (15.0 + 45.0) / 2
+    assert row(three, "enduro")["replay_no_target"] == 831.4
+    assert np.isnan(row(three, "breakout")["our_replay_no_target"])
+    assert np.isnan(row(three, "enduro")["our_no_replay_target"])
+    assert list(four.frame["linear_network"]) == [3.0, 62.0, 2346.9, 656.9, 301.3]
+    assert not any("instead of" in note for note in three.notes)
 
 
-def test_every_random_run_is_whole():
-    found = records.read_results(ROOT / "results" / "random")
-    assert set(found["game"]) == set(GAMES)
-    assert (found.groupby("game").size() == 30).all()
-    assert found["finished"].all()
-    assert found["completed"].all()
-    assert (found["frames"] <= 18_000).all()
+def test_brief_keeps_the_games_that_were_run(suite):
+    suite.run("pong", 0, final=[1.0, 2.0])
+    table = tables.brief(tables.scores(collect(suite.folder)))
+    assert list(table.frame["game"]) == ["pong"]
+    assert table.title == "1 of 49 games run"
+
+
+def test_aggregates_are_over_the_games_that_were_run(suite):
+    """Half of human and twice human: median and mean 1.25, gap 0.25."""
+    suite.run("breakout", 0, final=[16.75] * 2)
+    suite.run("pong", 0, final=[39.3] * 2)  # random -20.7, human 9.3
+    frame = summary.aggregates(collect(suite.folder)).frame.set_index("metric")
+    assert frame.loc["median", "ours"] == pytest.approx(1.25)
+    assert frame.loc["optimality_gap", "ours"] == pytest.approx(0.25)
+    assert frame.loc["share_75", "ours"] == 0.5
+    assert frame.loc["improvement", "ours"] == 0.5  # below 13.27 in Breakout, above 1.32 in Pong
+    assert frame.loc["share_75", "dqn_all_games"] == pytest.approx(29 / 49)
+    assert np.isnan(frame.loc["mean", "low"])
+
+
+def test_aggregates_of_several_seeds_have_reproducible_intervals(suite):
+    for seed, value in enumerate([1.0, 3.2, 7.7, 9.1, 15.3, 20.9, 31.8, 44.4]):
+        suite.run("breakout", seed, final=[value] * 2)
+    results = collect(suite.folder)
+    one, again = (summary.aggregates(results, seed=4).frame for _ in range(2))
+    other = summary.aggregates(results, seed=5).frame
+    assert one.equals(again)
+    assert not one.equals(other)
+    mean = one.set_index("metric").loc["mean"]
+    assert mean["low"] < mean["ours"] < mean["high"]
+
+
+def test_no_runs_at_all_is_a_table_of_not_run(suite):
+    suite.run("pong", 0, finished=False)
+    frame = summary.aggregates(collect(suite.folder)).frame
+    assert frame["ours"].isna().all()

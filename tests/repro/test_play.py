@@ -6,7 +6,7 @@ import imageio.v2 as imageio
 import numpy as np
 import pytest
 
-from repro import checkpoint, config, evaluate, experiment, play, records, score
+from repro import checkpoint, config, directory, evaluate, experiment, play, records, score
 
 FRAMES = 240
 
@@ -18,7 +18,7 @@ def run_dir(tmp_path_factory):
     tiny = dataclasses.replace(tiny, agent=dataclasses.replace(tiny.agent, replay_steps=1_000))
     run = experiment.Run("breakout", 1, "nature", tiny)
     folder = records.run_path(tmp_path_factory.mktemp("suite"), run.game, run.seed)
-    with records.RunDirectory(folder, run.identity()):
+    with directory.RunDirectory(folder, run.identity()):
         envs = experiment.make_envs(run)
         checkpoint.save_weights(
             folder / "last.safetensors", experiment.make_agent(run, envs.train).network, 400

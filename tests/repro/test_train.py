@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from repro import checkpoint, cli, config, experiment, records, trackers, train
+from repro import checkpoint, cli, config, directory, experiment, records, trackers, train
 from repro.loop import Event
 from repro.replay import ReplayMemory
 
@@ -183,7 +183,7 @@ def go(run, suite, stop=None):
     """One call of the training; returns its directory and how it ended."""
     stop = stop or StopAt(-1)
     path = records.run_path(suite, run.game, run.seed)
-    with records.RunDirectory(path, run.identity()) as place:
+    with directory.RunDirectory(path, run.identity()) as place:
         try:
             with train.Training(run, place, stop, "cpu", False) as training:
                 training.run()
@@ -485,7 +485,7 @@ def test_too_little_memory_is_said_at_once(capfd, tmp_path):
 
 def test_a_directory_in_use_is_refused(capfd, tmp_path):
     run = make_run(seed=0)
-    with records.RunDirectory(records.run_path(tmp_path, "breakout", 0), run.identity()):
+    with directory.RunDirectory(records.run_path(tmp_path, "breakout", 0), run.identity()):
         code, out, err = use(capfd, *train_words(tmp_path), "--network", "linear")
     assert_one_line(err, "in use", str(os.getpid()))
     assert (code, out) == (2, "")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from repro import checkpoint, config, experiment, records
+from repro import checkpoint, config, directory, experiment, records
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -46,7 +46,7 @@ def test_the_benchmark_refuses_nonsense_in_one_line(words):
 def test_value_spread_sees_the_same_fresh_network_twice(tmp_path):
     run = experiment.Run("pong", 2, "nature", config.preset("nature"))
     folder = records.run_path(tmp_path, run.game, run.seed)
-    with records.RunDirectory(folder, run.identity()):
+    with directory.RunDirectory(folder, run.identity()):
         envs = experiment.make_envs(run)
         network = experiment.make_agent(run, envs.train).network
         checkpoint.save_weights(folder / "last.safetensors", network, 0)

@@ -1,4 +1,4 @@
-"""Regenerate the table of trained runs beside the paper: results/nature/table.csv and table.md."""
+"""Regenerate the account of how the trainings went: results/nature/training.md."""
 
 import argparse
 import json
@@ -6,16 +6,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from paper_tables import tables
+from paper_tables import render
 from repro.records import read_json, read_results, runs
 
-HEADER = """# Trained runs beside Extended Data Table 2
+HEADER = """# How the trainings went
 
-Each run under preset `nature`, only its length cut: `train_frames` against the paper's
-200,000,000. Final scores are of the best network, over whole games of at most five minutes at
-epsilon 0.05. `percent` is of the human score, random play being 0. Made by
-`python scripts/nature_table.py` from the runs beside it.
-
+Each run under preset `nature`, only its length cut. Their final scores stand beside the paper's
+in [tables/summary.md](tables/summary.md). Made by `python scripts/training_table.py` from the
+runs beside it.
 """
 PERIODIC = """
 ## Periodic evaluations
@@ -44,7 +42,7 @@ EVERY_FRAMES = 200_000
 
 
 def main() -> None:
-    """Read the finished runs and write both files."""
+    """Read the finished runs and write the file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--suite", type=Path, default=Path("results/nature"), help="[default results/nature]"
@@ -52,16 +50,13 @@ def main() -> None:
     suite = parser.parse_args().suite
     results = read_results(suite)
     results = results[results["finished"]]
-    table = tables.scores(results)
-    table.round(4).to_csv(suite / "table.csv", index=False, lineterminator="\n")
-    text = HEADER + tables.markdown(table.drop(columns=["game"]))
-    text += PERIODIC + tables.markdown(periodic(results))
+    text = HEADER + PERIODIC + render.plain(periodic(results))
     finished = [run for run in runs(suite) if (run / "done.json").exists()]
-    text += LEARNING + tables.markdown(pd.concat(map(along_training, finished)), decimals=4)
+    text += LEARNING + render.plain(pd.concat(map(along_training, finished)), decimals=4)
     spreads = [spread(run) for run in finished if (run / "value_spread.json").exists()]
     if spreads:
-        text += SPREAD + tables.markdown(pd.concat(spreads), decimals=4)
-    (suite / "table.md").write_text(text)
+        text += SPREAD + render.plain(pd.concat(spreads), decimals=4)
+    (suite / "training.md").write_text(text)
     print(text)
 
 

@@ -1,0 +1,200 @@
+"""The commands `repro tables`, `figures`, `report` and `compare`: arguments, and what they write.
+
+Nothing heavy is imported before a command runs.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from repro.records import RunDirectoryError, write_atomic
+
+if TYPE_CHECKING:
+    from paper_tables.collect import Problem, Results
+    from paper_tables.render import Table
+
+BASELINES = ("nature2015", "wang2016", "human_starts", "world_record")
+ALSO = ("wang_dqn", "double_dqn", "dueling", "pfrl", "chainerrl", "nnabla_rl")
+FORMATS = ("md", "csv", "tex", "html")
+
+
+class DamagedResultsError(RuntimeError):
+    """Some runs cannot be used; the first line of the message counts them."""
+
+
+def load(path: Path, leave_out: bool) -> "Results":
+    """Collect a tree of runs under one protocol, naming on standard error what is wrong with it.
+
+    Args:
+        path: a run, a game or a suite.
+        leave_out: go on without the runs that have a problem.
+
+    Raises:
+        RunDirectoryError: if there is no run.
+        DamagedResultsError: if there are problems, unless they are to be left out.
+    """
+    from paper_tables.collect import collect, protocol_mixture
+
+    results = collect(path)
+    results = results.without(protocol_mixture(results))
+    _name(results.problems)
+    if results.problems and not leave_out:
+        folders = {problem.file.parent for problem in results.problems}
+        raise DamagedResultsError(
+            f"{_count(len(results.problems), 'problem')} in {_count(len(folders), 'run')} at or "
+            f"below {path}; mend them, or go on without these runs: --leave-out-damaged"
+        )
+    return results
+
+
+def _name(problems: "Sequence[Problem]") -> None:
+    for problem in problems:
+        print(problem, file=sys.stderr)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def paper_tables(options: argparse.Namespace) -> "list[Table]":
+    """All tables that the options ask for, in the paper's order."""
+    from paper_tables import summary, tables
+
+    leave_out = options.leave_out_damaged
+    results = load(options.suite, leave_out)
+    random = load(options.random, leave_out) if options.random.is_dir() else None
+    variants = {
+        key: load(options.ablations / key, leave_out)
+        for key in tables.ABLATIONS
+        if (options.ablations / key).is_dir()
+    }
+    return [
+        tables.hyperparameters(results),
+        tables.scores(results, random, options.baseline, options.also),
+        *tables.ablations(variants),
+        tables.normalised(results),
+        summary.aggregates(results, options.seed, options.baseline),
+    ]
+
+
+def add_tables(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
+    """`repro tables`."""
+    _add_suite(parser)
+    _add_table_options(parser)
+    parser.add_argument(
+        "--formats", nargs="+", choices=FORMATS, default=FORMATS, metavar="FORMAT",
+        help=f"of {', '.join(FORMATS)} [default all]",
+    )  # fmt: skip
+    _add_out(parser, "tables")
+
+    def run(options: argparse.Namespace) -> int:
+        from paper_tables import render, tables
+
+        made = paper_tables(options)
+        folder = options.out or options.suite / "tables"
+        for table in made:
+            for kind in options.formats:
+                _write(folder / f"{table.key}.{kind}", render.FACES[kind](table))
+        if "tex" in options.formats:
+            _write(folder / "tables.tex", render.latex_document(made))
+        summary = render.markdown(tables.brief(made[1])) + "\n" + render.markdown(made[-1])
+        _write(folder / "summary.md", summary)
+        print(summary)
+        print(f"{len(made)} tables in {folder}: {', '.join(table.key for table in made)}")
+        return 0
+
+    parser.set_defaults(run=run)
+
+
+def add_compare(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
+    """`repro compare`."""
+    kinds = "a suite of runs, or a published column: dqn, linear, contingency, " + ", ".join(ALSO)
+    parser.add_argument("one", metavar="A", help=kinds)
+    parser.add_argument("other", metavar="B", help="what A is compared with, likewise")
+    parser.add_argument(
+        "--baseline", choices=BASELINES, default="nature2015",
+        help="whose human is 1 [default nature2015]",
+    )  # fmt: skip
+    _add_seed(parser)
+    _add_leave_out(parser)
+    parser.add_argument(
+        "--format", choices=FORMATS, default="md", help="of what is printed [default md]"
+    )
+
+    def run(options: argparse.Namespace) -> int:
+        from paper_tables import compare, render
+
+        one, other = (
+            compare.side(name, lambda path: load(path, options.leave_out_damaged))
+            for name in (options.one, options.other)
+        )
+        for table in compare.compare(one, other, options.baseline, options.seed):
+            print(render.FACES[options.format](table))
+        return 0
+
+    parser.set_defaults(run=run)
+
+
+def _add_suite(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "suite", nargs="?", type=Path, default=Path("results/nature"), metavar="SUITE",
+        help="folder of the trained runs [default results/nature]",
+    )  # fmt: skip
+
+
+def _add_table_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--random", type=Path, default=Path("results/random"), metavar="SUITE",
+        help="runs of the random player, if there [default results/random]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--ablations", type=Path, default=Path("results/ablations"), metavar="FOLDER",
+        help="a suite per variant: replay_and_target, replay_no_target, no_replay_target, "
+        "no_replay_no_target, linear_network [default results/ablations]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--baseline", choices=BASELINES, default="nature2015",
+        help="whose human is 100%% [default nature2015, the 2015 tester]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--also", nargs="+", choices=ALSO, default=(), metavar="COLUMN",
+        help=f"further published columns of Table 2: {', '.join(ALSO)}",
+    )  # fmt: skip
+    _add_seed(parser)
+    _add_leave_out(parser)
+
+
+def _add_seed(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--seed", type=_natural, default=0, metavar="N",
+        help="of the bootstrap; the same gives the same intervals [default 0]",
+    )  # fmt: skip
+
+
+def _natural(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 up, got {text!r}")
+    return int(text)
+
+
+def _add_leave_out(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--leave-out-damaged", action="store_true",
+        help="go on without runs that are damaged or of another protocol, and say so",
+    )  # fmt: skip
+
+
+def _add_out(parser: argparse.ArgumentParser, name: str) -> None:
+    parser.add_argument(
+        "--out", type=Path, metavar="PATH", help=f"where to write [default SUITE/{name}]"
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise RunDirectoryError(f"{path.parent} is a file, not a folder") from None
+    write_atomic(path, text.encode())

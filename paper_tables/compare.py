@@ -1,0 +1,168 @@
+"""Two sides, game by game and in aggregate: suites of runs, or published columns."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from paper_tables import aggregate, summary
+from paper_tables.aggregate import Metric, Scores
+from paper_tables.collect import Results
+from paper_tables.reference import BASELINES, COLUMNS
+from paper_tables.render import Column, Table
+from paper_tables.tables import our_scores
+from paper_tables.verdicts import SEEDS_FOR_SPREAD, SIGNIFICANCE
+from repro.games import GAMES
+from repro.records import RunDirectoryError
+
+
+@dataclass(frozen=True)
+class Side:
+    """A suite's results, or a published column (``results`` is ``None``)."""
+
+    name: str
+    results: Results | None
+
+    def scores(self, baseline: str) -> dict[str, NDArray[np.float64]]:
+        """Human-normalised score per run, by game."""
+        if self.results is None:
+            return summary.published_scores(self.name, baseline)
+        return summary.run_scores(self.results, baseline)
+
+    def raw(self) -> "pd.Series[float]":
+        """Mean score by game."""
+        if self.results is None:
+            return COLUMNS[self.name].load()
+        found = {game: score.mean for game, score in our_scores(self.results).items()}
+        return pd.Series(found, dtype=float)
+
+
+def side(name: str, load: Callable[[Path], Results]) -> Side:
+    """Find what a name means: a suite, or a published column (a key of ``reference.COLUMNS``).
+
+    Raises:
+        RunDirectoryError: if it is neither.
+    """
+    if Path(name).is_dir():
+        return Side(name, load(Path(name)))
+    if name not in COLUMNS:
+        raise RunDirectoryError(
+            f"{name!r} is neither a folder nor a published column; those are: {', '.join(COLUMNS)}"
+        )
+    return Side(name, None)
+
+
+def compare(one: Side, other: Side, baseline: str, seed: int) -> tuple[Table, Table]:
+    """Compare game by game and in aggregate.
+
+    Args:
+        one: what is judged.
+        other: what it is held against.
+        baseline: a key of ``reference.BASELINES``.
+        seed: of the bootstrap.
+    """
+    mine, theirs = one.scores(baseline), other.scores(baseline)
+    raw_mine, raw_theirs = one.raw(), other.raw()
+    rows = []
+    for name, game in GAMES.items():
+        if name not in mine and name not in theirs:
+            continue
+        a, b = mine.get(name), theirs.get(name)
+        rows.append(
+            {
+                "game": name,
+                "title": game.title,
+                "one": raw_mine.get(name, np.nan),
+                "other": raw_theirs.get(name, np.nan),
+                "one_normalised": np.nan if a is None else a.mean(),
+                "other_normalised": np.nan if b is None else b.mean(),
+                "difference": np.nan if a is None or b is None else a.mean() - b.mean(),
+                "one_runs": 0 if a is None else len(a),
+                "other_runs": 0 if b is None else len(b),
+                "verdict": _verdict(a, b),
+            }
+        )
+    columns = ("one", "other", "one_normalised", "other_normalised", "difference")
+    frame = pd.DataFrame(rows, columns=[
+        "game", "title", *columns, "one_runs", "other_runs", "verdict",
+    ])  # fmt: skip
+    games = Table(
+        "compare",
+        f"{one.name} against {other.name}, game by game",
+        frame,
+        (
+            Column("title", "game"),
+            Column("one", one.name, 1, "not run"),
+            Column("other", other.name, 1, "not run"),
+            Column("one_normalised", "normalised", 3),
+            Column("other_normalised", "normalised", 3),
+            Column("difference", "difference", 3),
+            Column("one_runs", "runs", 0),
+            Column("other_runs", "runs", 0),
+            Column("verdict", "verdict"),
+        ),
+        (
+            f"Normalised: 0 is random play, 1 human ({BASELINES[baseline].title}). The verdict is "
+            f"of Welch's two-sided t-test at {SIGNIFICANCE:g} over runs, from {SEEDS_FOR_SPREAD} "
+            "on either side; with fewer it only says which is higher.",
+        ),
+    )
+    return games, _aggregates(one, other, mine, theirs, seed)
+
+
+def _verdict(one: NDArray[np.float64] | None, other: NDArray[np.float64] | None) -> str:
+    if one is None or other is None:
+        return "not run"
+    if one.mean() == other.mean():
+        return "equal"
+    side = "above" if one.mean() > other.mean() else "below"
+    if min(len(one), len(other)) < SEEDS_FOR_SPREAD:
+        return f"{side}, untested"
+    if one.std() == 0 and other.std() == 0:
+        return side
+    test = stats.ttest_ind(one, other, equal_var=False)
+    return side if float(test.pvalue) < SIGNIFICANCE else "no difference found"
+
+
+def _aggregates(
+    one: Side,
+    other: Side,
+    mine: dict[str, NDArray[np.float64]],
+    theirs: dict[str, NDArray[np.float64]],
+    seed: int,
+) -> Table:
+    both = [game for game in mine if game in theirs]
+    a, b = [mine[game] for game in both], [theirs[game] for game in both]
+    rows = [
+        {"title": title, **_interval("one", metric, a, seed), **_interval("other", metric, b, seed)}
+        for title, metric in summary.METRICS.values()
+    ]
+    better = aggregate.probability_of_improvement(b)
+    rows.append({"title": "probability of improvement", **_interval("one", better, a, seed)})
+    names = ["one", "one_low", "one_high", "other", "other_low", "other_high"]
+    titles = [one.name, "from", "to", other.name, "from", "to"]
+    return Table(
+        "compare_aggregates",
+        f"{one.name} against {other.name}, over the {len(both)} games that both have",
+        pd.DataFrame(rows, columns=["title", *names]),
+        (
+            Column("title", "metric"),
+            *(Column(name, title, 3) for name, title in zip(names, titles, strict=True)),
+        ),
+        (
+            f"95% percentile bootstrap, runs resampled within each game (seed {seed}); for the "
+            "probability of improvement, those of the first side only.",
+        ),
+    )
+
+
+def _interval(name: str, metric: Metric, scores: Scores, seed: int) -> dict[str, float]:
+    if not scores:
+        return {}
+    found = aggregate.bootstrap(metric, scores, np.random.default_rng(seed))
+    bounds = {"": found.value, "_low": found.low, "_high": found.high}
+    return {f"{name}{end}": float(value) for end, value in bounds.items()}

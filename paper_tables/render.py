@@ -1,0 +1,202 @@
+"""A table of values, and its four faces: Markdown, CSV, LaTeX (booktabs) and HTML."""
+
+import html as escaping
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Column:
+    """How one column of the frame is shown.
+
+    Attributes:
+        name: in the frame, and in CSV.
+        title: above the column.
+        decimals: of numbers; ``None`` for text.
+        missing: shown where there is no value.
+    """
+
+    name: str
+    title: str
+    decimals: int | None = None
+    missing: str = "-"
+
+    def cell(self, value: object) -> str:
+        """One value as text."""
+        if value is None or (isinstance(value, float) and np.isnan(value)):
+            return self.missing
+        if self.decimals is None:
+            return str(value)
+        number = float(str(value))
+        return str(number) if np.isinf(number) else f"{number:,.{self.decimals}f}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Values, how to show them, and what a reader must know.
+
+    Attributes:
+        key: its file name, such as ``table2``.
+        title: one line.
+        frame: raw values, all of which go into the CSV.
+        columns: those shown, in order.
+        notes: sentences below the table.
+    """
+
+    key: str
+    title: str
+    frame: pd.DataFrame
+    columns: tuple[Column, ...]
+    notes: tuple[str, ...] = ()
+
+    def cells(self) -> list[list[str]]:
+        """All rows as text."""
+        shown = [[column.cell(v) for v in self.frame[column.name]] for column in self.columns]
+        return [list(row) for row in zip(*shown, strict=True)]
+
+
+def csv(table: Table) -> str:
+    """Every column of the frame, unrounded; empty where there is no value."""
+    return str(table.frame.to_csv(index=False, lineterminator="\n"))
+
+
+def markdown(table: Table) -> str:
+    """With title and notes; text to the left, numbers to the right."""
+    notes = "".join(f"\n{note}\n" for note in table.notes)
+    return f"## {table.title}\n\n{grid(table)}{notes}"
+
+
+def grid(table: Table) -> str:
+    """Only the rows, in Markdown."""
+    header = [column.title for column in table.columns]
+    right = [column.decimals is not None for column in table.columns]
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in table.cells()]
+    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
+
+    def line(row: Sequence[str]) -> str:
+        padded = (
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(row, widths, right, strict=True)
+        )
+        return f"| {' | '.join(padded)} |"
+
+    rule = [
+        "-" * (width - 1) + ":" if to_right else "-" * width
+        for width, to_right in zip(widths, right, strict=True)
+    ]
+    return "\n".join([line(header), line(rule), *map(line, cells)]) + "\n"
+
+
+def plain(frame: pd.DataFrame, decimals: int = 1) -> str:
+    """A frame as it is, in Markdown: whole numbers without decimals, others with ``decimals``."""
+    columns = []
+    for name, kind in frame.dtypes.items():
+        whole = pd.api.types.is_integer_dtype(kind)
+        places = (0 if whole else decimals) if pd.api.types.is_numeric_dtype(kind) else None
+        columns.append(Column(str(name), str(name), places))
+    return grid(Table("", "", frame, tuple(columns)))
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"\textless{}", ">": r"\textgreater{}",
+}  # fmt: skip
+
+
+def latex(table: Table) -> str:
+    r"""A ``table`` environment to ``\input``; needs the packages booktabs and graphicx."""
+
+    def row(cells: Sequence[str]) -> str:
+        return " & ".join(_escape_latex(cell) for cell in cells) + r" \\"
+
+    layout = "".join("l" if column.decimals is None else "r" for column in table.columns)
+    lines = [
+        r"\begin{table}[p]",
+        r"\centering",
+        rf"\caption{{{_escape_latex(table.title)}}}",
+        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+        rf"\begin{{tabular}}{{@{{}}{layout}@{{}}}}",
+        r"\toprule",
+        row([column.title for column in table.columns]),
+        r"\midrule",
+        *map(row, table.cells()),
+        r"\bottomrule",
+        r"\end{tabular}}",
+        *(rf"\par\smallskip\footnotesize {_escape_latex(note)}" for note in table.notes),
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def latex_document(tables: Sequence[Table]) -> str:
+    """A document that shows all of them, to be compiled where their files lie."""
+    inputs = "".join(f"\\input{{{table.key}}}\n\\clearpage\n" for table in tables)
+    return (
+        "\\documentclass{article}\n"
+        "\\usepackage[a4paper,landscape,margin=1.5cm]{geometry}\n"
+        "\\usepackage{booktabs,graphicx}\n"
+        f"\\begin{{document}}\n{inputs}\\end{{document}}\n"
+    )
+
+
+def _escape_latex(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+def html(table: Table) -> str:
+    """A ``<figure>`` with the table and its notes; cells carry their raw value for sorting."""
+    heads = "".join(
+        f'<th scope="col"{_right(column)}>{escaping.escape(column.title)}</th>'
+        for column in table.columns
+    )
+    raw = [[_sortable(value) for value in table.frame[column.name]] for column in table.columns]
+    rows = "".join(
+        "<tr>"
+        + "".join(
+            f"<td{_right(column)}{value}>{escaping.escape(cell)}</td>"
+            for column, value, cell in zip(table.columns, values, cells, strict=True)
+        )
+        + "</tr>\n"
+        for values, cells in zip(zip(*raw, strict=True), table.cells(), strict=True)
+    )
+    notes = "".join(f"<p>{escaping.escape(note)}</p>\n" for note in table.notes)
+    return (
+        f'<figure class="table" id="{escaping.escape(table.key)}">\n'
+        f"<figcaption>{escaping.escape(table.title)}</figcaption>\n"
+        f'<div class="scroll"><table>\n<thead><tr>{heads}</tr></thead>\n'
+        f"<tbody>\n{rows}</tbody></table></div>\n{notes}</figure>\n"
+    )
+
+
+def html_document(table: Table) -> str:
+    """A page of its own."""
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f"<title>{escaping.escape(table.title)}</title>\n"
+        "<style>body{font-family:sans-serif}table{border-collapse:collapse}"
+        "th,td{padding:.2em .6em;text-align:left;border-bottom:1px solid #ccc}"
+        ".right{text-align:right}</style></head>\n"
+        f"<body>\n{html(table)}</body></html>\n"
+    )
+
+
+FACES: dict[str, Callable[[Table], str]] = {
+    "md": markdown,
+    "csv": csv,
+    "tex": latex,
+    "html": html_document,
+}
+
+
+def _right(column: Column) -> str:
+    return "" if column.decimals is None else ' class="right"'
+
+
+def _sortable(value: object) -> str:
+    if isinstance(value, int | float | np.number) and np.isfinite(value):
+        return f' data-value="{float(value)!r}"'
+    return ""

@@ -1,0 +1,103 @@
+"""All games as one number: aggregates of normalised scores, ours beside the printed."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from paper_tables import aggregate
+from paper_tables.aggregate import Metric, Scores
+from paper_tables.collect import Results
+from paper_tables.normalise import human_normalised, scale
+from paper_tables.reference import BASELINES, COLUMNS
+from paper_tables.render import Column, Table
+
+METRICS: dict[str, tuple[str, Metric]] = {
+    "median": ("median", aggregate.median),
+    "mean": ("mean", aggregate.mean),
+    "interquartile_mean": ("interquartile mean", aggregate.interquartile_mean),
+    "optimality_gap": ("optimality gap (lower is better)", aggregate.optimality_gap),
+    "share_75": ("share of games at 75% of human", aggregate.share_at_least(0.75)),
+    "share_100": ("share of games at 100% of human", aggregate.share_at_least(1.0)),
+}
+
+
+def run_scores(results: Results, baseline: str = "nature2015") -> dict[str, NDArray[np.float64]]:
+    """Human-normalised mean of each finished run, ``(runs,)`` per game, in order of game."""
+    zero, one = scale(baseline)
+    means = results.final_scores().groupby(["game", "run"])["return"].mean()
+    return {
+        str(game): human_normalised(rows.to_numpy(), zero[game], one[game])
+        for game, rows in means.groupby("game")
+        if game in zero.index
+    }
+
+
+def published_scores(column: str, baseline: str = "nature2015") -> dict[str, NDArray[np.float64]]:
+    """Human-normalised published scores, ``(1,)`` per game; a key of ``reference.COLUMNS``."""
+    zero, one = scale(baseline)
+    scores = human_normalised(COLUMNS[column].load().reindex(zero.index), zero, one)
+    return {str(game): np.array([value]) for game, value in scores.dropna().items()}
+
+
+def aggregates(results: Results, seed: int = 0, baseline: str = "nature2015") -> Table:
+    """Aggregates over the games that were run, beside the printed DQN's over the same and all.
+
+    Args:
+        results: trained runs under one protocol.
+        seed: of the bootstrap: the same gives the same intervals.
+        baseline: a key of ``reference.BASELINES``.
+    """
+    ours = run_scores(results, baseline)
+    printed = published_scores("dqn", baseline)
+    both = [game for game in ours if game in printed]
+    mine: Scores = [ours[game] for game in both]
+    same: Scores = [printed[game] for game in both]
+    rows = []
+    for key, (title, metric) in METRICS.items():
+        rows.append(
+            {
+                "metric": key,
+                "title": title,
+                **_interval(metric, mine, seed),
+                "dqn_same_games": float(metric(same)) if same else np.nan,
+                "dqn_all_games": float(metric(list(printed.values()))),
+            }
+        )
+    better = aggregate.probability_of_improvement(same)
+    rows.append(
+        {
+            "metric": "improvement",
+            "title": "probability of improvement over the printed DQN",
+            **_interval(better, mine, seed),
+        }
+    )
+    return Table(
+        "aggregates",
+        "Aggregates of human-normalised scores (1 is human, 0 is random play)",
+        pd.DataFrame(rows),
+        (
+            Column("title", "metric"),
+            Column("ours", f"ours, {len(both)} games", 3, "not run"),
+            Column("low", "from", 3),
+            Column("high", "to", 3),
+            Column("dqn_same_games", f"DQN, the same {len(both)}", 3),
+            Column("dqn_all_games", f"DQN, all {len(printed)}", 3),
+        ),
+        (
+            f"Normalised by {BASELINES[baseline].title}; runs per game: "
+            f"{_runs_per_game(mine)}. Intervals: 95%, percentile bootstrap with runs resampled "
+            f"within each game (seed {seed}); none where no game has two runs.",
+        ),
+    )
+
+
+def _interval(metric: Metric, scores: Scores, seed: int) -> dict[str, float]:
+    if not scores:
+        return {"ours": np.nan, "low": np.nan, "high": np.nan}
+    found = aggregate.bootstrap(metric, scores, np.random.default_rng(seed))
+    return {"ours": float(found.value), "low": float(found.low), "high": float(found.high)}
+
+
+def _runs_per_game(scores: Scores) -> str:
+    counts = sorted({len(game) for game in scores})
+    return " to ".join(str(count) for count in (counts[:1] + counts[1:][-1:])) or "none"

@@ -1,0 +1,85 @@
+"""Our score of a game against a printed one: what is compared, and by which test."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+PRINTED_EPISODES = 30  # behind each printed mean and standard deviation
+SIGNIFICANCE = 0.05
+SEEDS_FOR_SPREAD = 3  # fewer say too little of how seeds differ
+TEST = (
+    f"Verdict: Welch's two-sided t-test at {SIGNIFICANCE:g} of our mean against the printed mean "
+    f"and s.d. over {PRINTED_EPISODES} games, not corrected for the number of games. From "
+    f"{SEEDS_FOR_SPREAD} seeds on a sample is a seed's mean, below that a single game, which "
+    "leaves out how much trainings differ. The interval is the 95% t interval of our mean over "
+    "the same samples."
+)
+
+
+@dataclass(frozen=True)
+class Score:
+    """Our result on one game.
+
+    Attributes:
+        seeds: finished runs.
+        episodes: games, over all seeds.
+        mean: mean over seeds of the mean over games.
+        episode_sd: s.d. over the games of a seed (root of the mean variance).
+        seed_sd: s.d. over seeds' means; NaN with one.
+        low, high: 95% interval of the mean.
+    """
+
+    seeds: int
+    episodes: int
+    mean: float
+    episode_sd: float
+    seed_sd: float
+    low: float
+    high: float
+
+    @property
+    def sample(self) -> tuple[float, float, int]:
+        """Mean, s.d. and size of the sample that the test takes."""
+        if self.seeds >= SEEDS_FOR_SPREAD:
+            return self.mean, self.seed_sd, self.seeds
+        return self.mean, self.episode_sd, self.episodes
+
+
+def score(games: pd.DataFrame) -> Score:
+    """Summarise the final games of one game's runs: columns ``run`` and ``return``."""
+    by_run = games.groupby("run")["return"]
+    means = by_run.mean()
+    variance = by_run.var(ddof=1).mean()
+    found = Score(
+        seeds=len(means),
+        episodes=len(games),
+        mean=float(means.mean()),
+        episode_sd=float(np.sqrt(variance)),
+        seed_sd=float(means.std(ddof=1)) if len(means) > 1 else math.nan,
+        low=math.nan,
+        high=math.nan,
+    )
+    mean, sd, size = found.sample
+    if size > 1 and not math.isnan(sd):
+        half = float(stats.t.ppf(0.975, size - 1)) * sd / math.sqrt(size)
+        found = Score(**{**vars(found), "low": mean - half, "high": mean + half})
+    return found
+
+
+def verdict(ours: Score, printed_mean: float, printed_sd: float) -> str:
+    """Say whether ours "matches", is "above" or "below" (see ``TEST``)."""
+    mean, sd, size = ours.sample
+    if mean == printed_mean:
+        return "matches"
+    side = "above" if mean > printed_mean else "below"
+    if size < 2 or math.isnan(sd):
+        return f"{side}, untested"
+    if sd == 0 and printed_sd == 0:
+        return side
+    test = stats.ttest_ind_from_stats(
+        mean, sd, size, printed_mean, printed_sd, PRINTED_EPISODES, equal_var=False
+    )
+    return side if float(test.pvalue) < SIGNIFICANCE else "matches"

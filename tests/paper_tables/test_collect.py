@@ -1,0 +1,185 @@
+"""Reading a result tree: what is sound is read, what is not is named by file and line."""
+
+import json
+
+import pytest
+
+from paper_tables.collect import collect, protocol_mixture
+from repro.records import RunDirectoryError
+
+
+def problems(results):
+    return [(one.file.name, one.line, one.what) for one in results.problems]
+
+
+def test_sound_runs_are_read_in_full(suite):
+    suite.run("pong", 0, final=[1.0, 3.0], periodic=[(250, [5.0, 7.0]), (500, [9.0])])
+    suite.run("alien", 4, final=[2.0])
+    results = collect(suite.folder)
+    assert [(run.game, run.seed, run.train_frames) for run in results.runs] == [
+        ("alien", 4, 200_000_000), ("pong", 0, 200_000_000),
+    ]  # fmt: skip
+    assert results.problems == ()
+    final = results.final_scores()
+    assert list(final.itertuples(index=False, name=None)) == [
+        (0, 2.0, "alien"), (1, 1.0, "pong"), (1, 3.0, "pong"),
+    ]  # fmt: skip
+    periodic = results.periodic()
+    assert list(periodic["mean"]) == [6.0, 9.0]
+
+
+def test_unfinished_runs_have_no_final_score(suite):
+    suite.run("pong", 0, final=[1.0], finished=False)
+    results = collect(suite.folder)
+    assert not results.runs[0].finished
+    assert results.final_scores().empty
+
+
+def test_best_weights_and_the_latest_step_count(suite):
+    path = suite.run("pong", 0, final=[5.0]) / "evaluations.csv"
+    with path.open("a") as file:
+        file.write("final,last,2000,0,1,99.0,900,False,True\n")
+        file.write("final,best,500,0,1,-99.0,900,False,True\n")
+    assert list(collect(suite.folder).final_scores()["return"]) == [5.0]
+
+
+def test_the_last_network_counts_where_there_is_no_best(suite):
+    path = suite.run("pong", 0) / "evaluations.csv"
+    with path.open("a") as file:
+        file.write("final,last,2000,0,1,9.0,900,False,True\n")
+    assert list(collect(suite.folder).final_scores()["return"]) == [9.0]
+
+
+def test_games_cut_short_by_the_evaluation_do_not_count_and_none_count_as_zero(suite):
+    path = suite.run("pong", 0, periodic=[(250, [8.0])]) / "evaluations.csv"
+    with path.open("a") as file:
+        file.write("periodic,last,250,1,1,-50.0,900,False,False\n")
+        file.write("periodic,last,500,0,1,-50.0,900,False,False\n")
+    assert list(collect(suite.folder).periodic()["mean"]) == [8.0, 0.0]
+
+
+GOOD = "final,best,1000,7,7,1.5,900,False,True"
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("final,best,1000,7,7,1.5,900,False", "8 cells instead of 9"),
+        (f"{GOOD},x", "10 cells"),
+        ("final,best,1000,7,7,nan,900,False,True", "return 'nan' is not a finite number"),
+        ("final,best,1000,7,7,,900,False,True", "return '' is not"),
+        ("final,best,1000,7,7,inf,900,False,True", "return 'inf'"),
+        ("final,best,1000,7,7,1.5x,900,False,True", "return '1.5x'"),
+        ("final,best,1k,7,7,1.5,900,False,True", "step '1k' is not a whole number"),
+        ("final,best,1000,7,7,1.5,-900,False,True", "frames '-900'"),
+        ("finale,best,1000,7,7,1.5,900,False,True", "kind 'finale' is none of"),
+        ("final,worst,1000,7,7,1.5,900,False,True", "weights 'worst' is none of"),
+        ("final,best,1000,7,7,1.5,900,no,True", "truncated 'no' is neither"),
+        ("", "0 cells"),
+    ],
+)
+def test_a_bad_row_is_named_and_its_run_left_out(suite, line, what):
+    path = suite.run("pong", 0, final=[1.0, 2.0]) / "evaluations.csv"
+    suite.run("pong", 1, final=[5.0])
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:2], line, *lines[2:]]) + "\n")
+    results = collect(suite.folder)
+    ((file, number, said),) = problems(results)
+    assert (file, number) == ("evaluations.csv", 3)
+    assert what in said
+    assert list(results.final_scores()["return"]) == [5.0]
+    assert [run.seed for run in results.runs] == [1]
+
+
+def test_every_bad_row_is_named(suite):
+    path = suite.run("pong", 0, final=[1.0]) / "evaluations.csv"
+    with path.open("a") as file:
+        file.write(f"{GOOD}\nfinal\n{GOOD.replace('1.5', 'x')}\n")
+    assert [line for _, line, _ in problems(collect(suite.folder))] == [4, 5]
+
+
+def test_a_line_cut_short_is_named_even_if_it_would_read(suite):
+    path = suite.run("pong", 0, final=[1.0, 25.0]) / "evaluations.csv"
+    path.write_text(path.read_text().removesuffix("\n"))
+    assert problems(collect(suite.folder)) == [("evaluations.csv", 3, "the line was cut short")]
+
+
+def test_other_columns_are_refused(suite):
+    path = suite.run("pong", 0, final=[1.0]) / "evaluations.csv"
+    path.write_text(path.read_text().replace("return", "score", 1))
+    ((_, line, what),) = problems(collect(suite.folder))
+    assert line == 1
+    assert "columns" in what
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({"schema": 2}, "schema 2, where this version reads 1"),
+        ({"game": "pongg"}, "'pongg' is not one of the 49 games"),
+        ({"seed": 3}, "it says seed 3, the folder 'seed-0'"),
+    ],
+)
+def test_a_run_that_is_not_what_it_says_is_left_out(suite, changed, what):
+    path = suite.run("pong", 0, final=[1.0]) / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+    results = collect(suite.folder)
+    assert results.runs == ()
+    assert what in [said for _, _, said in problems(results)]
+
+
+def test_unreadable_files_are_named(suite):
+    path = suite.run("pong", 0, final=[1.0])
+    (path / "config.json").write_text("{")
+    other = suite.run("alien", 0, final=[1.0])
+    (other / "evaluations.csv").write_bytes(b"\xff\xfe\x00")
+    results = collect(suite.folder)
+    assert {one.file.parent for one in results.problems} == {path, other}
+
+
+def test_two_runs_that_claim_one_seed_are_both_left_out(suite):
+    first = suite.run("pong", 0, final=[1.0])
+    suite.run("pong", 1, final=[3.0])
+    copy = suite.folder / "copy" / "pong" / "seed-0"
+    copy.mkdir(parents=True)
+    for file in first.iterdir():
+        (copy / file.name).write_bytes(file.read_bytes())
+    results = collect(suite.folder)
+    assert [run.seed for run in results.runs] == [1]
+    assert list(results.final_scores()["return"]) == [3.0]
+    assert {one.file.parent for one in results.problems} == {first, copy}
+    assert all("pong seed 0 is claimed by" in one.what for one in results.problems)
+
+
+def test_runs_of_another_protocol_are_named_with_what_differs(suite):
+    for seed in range(2):
+        suite.run("pong", seed, final=[1.0])
+    odd = suite.run("alien", 0, final=[1.0], protocol__sticky_probability=0.25)
+    results = collect(suite.folder)
+    (problem,) = protocol_mixture(results)
+    assert problem.file.parent == odd
+    assert "protocol.sticky_probability 0.25 (others 0.0)" in problem.what
+    kept = results.without([problem])
+    assert [run.game for run in kept.runs] == ["pong", "pong"]
+    assert list(kept.final_scores()["run"]) == [0, 1]
+    assert kept.problems == (problem,)
+
+
+def test_length_may_differ_between_games_not_between_seeds(suite):
+    suite.run("pong", 0, final=[1.0])
+    suite.run("alien", 0, final=[1.0], training__frames=3_000_000)
+    assert protocol_mixture(collect(suite.folder)) == []
+    suite.run("alien", 1, final=[1.0], training__frames=4_000_000)
+    (problem,) = protocol_mixture(collect(suite.folder))
+    assert "3,000,000 frames, another seed of alien for 4,000,000" in problem.what
+
+
+def test_a_setting_that_an_older_run_does_not_know_is_no_difference(suite):
+    suite.run("pong", 0, final=[1.0])
+    suite.run("pong", 1, final=[1.0], agent__initial_weights="uniform")
+    assert protocol_mixture(collect(suite.folder)) == []
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    with pytest.raises(RunDirectoryError, match="no run at or below"):
+        collect(tmp_path)

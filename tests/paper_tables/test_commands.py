@@ -1,0 +1,107 @@
+"""`repro tables` and `repro compare`, run as a person runs them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def repro(*words, cwd=ROOT):
+    command = [sys.executable, "-m", "repro.cli", *map(str, words)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def made_up(suite):
+    """Two games of three seeds, one shortened and of one seed, one unfinished."""
+    for seed, shift in enumerate((-20.0, 0.0, 25.0)):
+        suite.run("breakout", seed, [350.0 + shift, 450.0 + shift], [(250_000, [10.0 + seed])])
+        suite.run("pong", seed, [18.0 + seed / 2, 20.0 + seed / 2])
+    suite.run("freeway", 0, [30.0, 31.0], training__frames=40_000_000)
+    suite.run("alien", 0, finished=False)
+    return suite.folder
+
+
+def test_golden_tables(suite, tmp_path):
+    """The whole output over a small tree, byte by byte; its values are checked elsewhere."""
+    folder = made_up(suite)
+    done = repro("tables", folder, "--random", tmp_path / "none", "--ablations", tmp_path / "none")
+    assert done.returncode == 0, done.stderr
+    names = {path.name for path in GOLDEN.iterdir()}
+    assert names == {path.name for path in (folder / "tables").iterdir()}
+    for name in sorted(names):
+        assert (folder / "tables" / name).read_text() == (GOLDEN / name).read_text(), name
+
+
+def test_the_committed_tables_are_those_of_the_committed_runs(tmp_path):
+    committed = ROOT / "results" / "nature" / "tables"
+    done = repro("tables", "--out", tmp_path, "--formats", "md", "csv")
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in committed.iterdir()}
+    for path in tmp_path.iterdir():
+        assert path.read_text() == (committed / path.name).read_text(), path.name
+
+
+def test_the_readme_shows_the_committed_summary():
+    summary = (ROOT / "results" / "nature" / "tables" / "summary.md").read_text()
+    rows = [line for line in summary.splitlines() if line.startswith("|")]
+    readme = (ROOT / "README.md").read_text()
+    assert len(rows) > 4
+    assert all(row in readme for row in rows)
+
+
+def test_problems_are_named_counted_and_refused(suite):
+    folder = made_up(suite)
+    (folder / "pong" / "seed-1" / "evaluations.csv").write_text("nonsense\n")
+    suite.run("seaquest", 0, [1.0, float("nan")])
+    suite.run("asterix", 0, [1.0], protocol__sticky_probability=0.25)
+    done = repro("tables", folder)
+    assert done.returncode == 1
+    assert not (folder / "tables").exists()
+    *lines, last = done.stderr.splitlines()
+    assert len(lines) == 3
+    assert any("pong/seed-1/evaluations.csv, line 1" in line for line in lines)
+    assert any("seaquest/seed-0/evaluations.csv, line 3" in line for line in lines)
+    assert any("asterix/seed-0/config.json" in line for line in lines)
+    assert last.startswith("repro: 3 problems in 3 runs")
+    assert "--leave-out-damaged" in last
+
+
+def test_damaged_runs_can_be_left_out_and_the_tables_say_so(suite):
+    folder = made_up(suite)
+    (folder / "pong" / "seed-1" / "evaluations.csv").write_text("nonsense\n")
+    done = repro("tables", folder, "--leave-out-damaged", "--formats", "md")
+    assert done.returncode == 0
+    text = (folder / "tables" / "table2.md").read_text()
+    pong = next(line for line in text.splitlines() if line.startswith("| Pong"))
+    assert "|     2 |" in pong
+    assert "Left out: " in text
+    assert "pong/seed-1/evaluations.csv, line 1" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("tables", "nowhere"), "no run at or below nowhere"),
+        (("tables", "--seed", "-1"), "whole number"),
+        (("tables", "--formats", "pdf"), "invalid choice"),
+        (("tables", "--out", "README.md/x"), "README.md"),
+        (("compare", "nowhere", "dqn"), "neither a folder nor a published column"),
+        (("compare", "dqn"), "required"),
+    ],
+)
+def test_wrong_use_is_one_line(words, said):
+    done = repro(*words)
+    assert done.returncode in (1, 2)
+    (line,) = done.stderr.splitlines()
+    assert said in line
+
+
+def test_compare_prints_both_tables(suite):
+    done = repro("compare", made_up(suite), "dqn")
+    assert done.returncode == 0, done.stderr
+    assert "| Pong" in done.stdout
+    assert "over the 3 games that both have" in done.stdout

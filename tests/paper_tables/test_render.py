@@ -1,0 +1,116 @@
+"""The four faces of a table."""
+
+import csv
+import html.parser
+import io
+import shutil
+import subprocess
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from paper_tables import render, tables
+from paper_tables.collect import collect
+from paper_tables.render import Column, Table
+
+HOSTILE = "a|b & <i>50%</i> #1_{x}~^\\"
+
+
+@pytest.fixture
+def table():
+    frame = pd.DataFrame(
+        {"name": ["plain", HOSTILE], "score": [1234.56, np.nan], "runs": [1, 20], "hidden": [7, 8]}
+    )
+    columns = (
+        Column("name", "name"),
+        Column("score", "score, %", 1, "not run"),
+        Column("runs", "runs", 0),
+    )
+    return Table("key", "A title & more", frame, columns, ("A note: 5% < 6%.",))
+
+
+def test_markdown_is_aligned_and_shows_gaps(table):
+    assert render.markdown(table).splitlines() == [
+        "## A title & more",
+        "",
+        "| name                        | score, % | runs |",
+        "| --------------------------- | -------: | ---: |",
+        "| plain                       |  1,234.6 |    1 |",
+        "| a\\|b & <i>50%</i> #1_{x}~^\\ |  not run |   20 |",
+        "",
+        "A note: 5% < 6%.",
+    ]
+
+
+def test_csv_keeps_everything_unrounded(table):
+    rows = list(csv.DictReader(io.StringIO(render.csv(table))))
+    assert rows[0] == {"name": "plain", "score": "1234.56", "runs": "1", "hidden": "7"}
+    assert rows[1] == {"name": HOSTILE, "score": "", "runs": "20", "hidden": "8"}
+
+
+class Cells(html.parser.HTMLParser):
+    """Collects the text of every cell, and the raw values."""
+
+    def __init__(self):
+        super().__init__()
+        self.cells, self.values, self.tags, self.inside = [], [], set(), False
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        if tag in ("td", "th"):
+            self.cells.append("")
+            self.inside = True
+            self.values.append(dict(attrs).get("data-value"))
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th"):
+            self.inside = False
+
+    def handle_data(self, data):
+        if self.inside:
+            self.cells[-1] += data
+
+
+def test_html_escapes_and_carries_raw_values(table):
+    found = Cells()
+    found.feed(render.html(table))
+    assert found.cells == [
+        "name", "score, %", "runs", "plain", "1,234.6", "1", HOSTILE, "not run", "20",
+    ]  # fmt: skip
+    assert found.values[3:] == [None, "1234.56", "1.0", None, None, "20.0"]
+    assert "i" not in found.tags
+
+
+def test_latex_escapes_and_uses_booktabs(table):
+    text = render.latex(table)
+    assert r"plain & 1,234.6 & 1 \\" in text
+    assert r"\& \textless{}i\textgreater{}50\%" in text
+    assert r"\#1\_\{x\}\textasciitilde{}\textasciicircum{}\textbackslash{}" in text
+    for rule in (r"\toprule", r"\midrule", r"\bottomrule"):
+        assert text.count(rule) == 1
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_compiles(table, suite, tmp_path):
+    suite.run("pong", 0, final=[1.0, 2.0], training__frames=3_000_000)
+    results = collect(suite.folder)
+    made = [table, tables.hyperparameters(results), tables.scores(results)]
+    for one in made:
+        (tmp_path / f"{one.key}.tex").write_text(render.latex(one))
+    (tmp_path / "tables.tex").write_text(render.latex_document(made))
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "tables.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2_000:]
+    assert (tmp_path / "tables.pdf").stat().st_size > 10_000
+    assert "Overfull" not in done.stdout
+
+
+def test_a_plain_frame_is_shown_as_it_is():
+    frame = pd.DataFrame({"a": ["x", "yy"], "b": [1.25, -np.inf], "c": [1_000, 2]})
+    assert render.plain(frame).splitlines() == [
+        "| a  |    b |     c |",
+        "| -- | ---: | ----: |",
+        "| x  |  1.2 | 1,000 |",
+        "| yy | -inf |     2 |",
+    ]

@@ -1,0 +1,65 @@
+"""Verdicts: the test as computed by hand, and its corner cases."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from paper_tables.verdicts import score, verdict
+
+
+def games(*runs):
+    rows = [(number, value) for number, run in enumerate(runs) for value in run]
+    return pd.DataFrame(rows, columns=["run", "return"])
+
+
+def test_score_by_hand():
+    """Seeds with means 2 and 6, variances 2 and 8."""
+    found = score(games([1.0, 3.0], [4.0, 8.0]))
+    assert (found.seeds, found.episodes, found.mean) == (2, 4, 4.0)
+    assert found.episode_sd == pytest.approx(math.sqrt(5.0))
+    assert found.seed_sd == pytest.approx(math.sqrt(8.0))
+    # Below three seeds the sample is the four games; t at 97.5% with 3 degrees is 3.1824.
+    assert found.high - found.mean == pytest.approx(3.182446 * math.sqrt(5.0) / 2, rel=1e-6)
+    assert found.mean - found.low == pytest.approx(found.high - found.mean)
+
+
+def test_from_three_seeds_on_the_seeds_are_the_sample():
+    found = score(games([1.0, 3.0], [4.0, 8.0], [7.0, 7.0]))
+    means = np.array([2.0, 6.0, 7.0])
+    assert found.sample == (pytest.approx(5.0), pytest.approx(means.std(ddof=1)), 3)
+    half = 4.302653 * means.std(ddof=1) / math.sqrt(3)
+    assert found.high == pytest.approx(5.0 + half, rel=1e-6)
+
+
+def welch_p(mean, sd, size, other_mean, other_sd, other_size):
+    """Welch's test, written out."""
+    a, b = sd**2 / size, other_sd**2 / other_size
+    t = (mean - other_mean) / math.sqrt(a + b)
+    degrees = (a + b) ** 2 / (a**2 / (size - 1) + b**2 / (other_size - 1))
+    return 2 * stats.t.sf(abs(t), degrees)
+
+
+@pytest.mark.parametrize("shift", [-3.0, -1.0, -0.2, 0.2, 1.0, 3.0])
+def test_verdict_is_welchs_test_at_five_percent(shift):
+    generator = np.random.default_rng(1)
+    ours = score(games(generator.normal(100 + shift, 3.0, 30)))
+    p = welch_p(ours.mean, ours.episode_sd, 30, 100.0, 2.0, 30)
+    expected = "matches" if p >= 0.05 else "above" if ours.mean > 100 else "below"
+    assert verdict(ours, 100.0, 2.0) == expected
+    if abs(shift) == 3.0:
+        assert expected != "matches"
+
+
+def test_zero_spread_on_both_sides():
+    """Montezuma's Revenge is printed as 0 with s.d. 0."""
+    assert verdict(score(games([0.0] * 30)), 0.0, 0.0) == "matches"
+    assert verdict(score(games([100.0] * 30)), 0.0, 0.0) == "above"
+
+
+def test_a_single_game_is_not_tested():
+    found = score(games([5.0]))
+    assert verdict(found, 1.0, 1.0) == "above, untested"
+    assert math.isnan(found.low)
