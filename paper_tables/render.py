@@ -100,6 +100,7 @@ def plain(frame: pd.DataFrame, decimals: int = 1) -> str:
     return grid(Table("", "", frame, tuple(columns)))
 
 
+_ROWS_AT_FULL_SIZE = 35  # that fit on a landscape page in LaTeX
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
@@ -118,6 +119,7 @@ def latex(table: Table) -> str:
         r"\begin{table}[p]",
         r"\centering",
         rf"\caption{{{_escape_latex(table.title)}}}",
+        *([r"\scriptsize"] if len(table.frame) > _ROWS_AT_FULL_SIZE else []),
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{@{{}}{layout}@{{}}}}",
         r"\toprule",
@@ -126,7 +128,7 @@ def latex(table: Table) -> str:
         *map(row, table.cells()),
         r"\bottomrule",
         r"\end{tabular}}",
-        *(rf"\par\smallskip\footnotesize {_escape_latex(note)}" for note in table.notes),
+        rf"\par\smallskip\raggedright\scriptsize {_escape_latex(' '.join(table.notes))}",
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
@@ -137,8 +139,8 @@ def latex_document(tables: Sequence[Table]) -> str:
     inputs = "".join(f"\\input{{{table.key}}}\n\\clearpage\n" for table in tables)
     return (
         "\\documentclass{article}\n"
-        "\\usepackage[a4paper,landscape,margin=1.5cm]{geometry}\n"
-        "\\usepackage{booktabs,graphicx}\n"
+        "\\usepackage[a4paper,landscape,margin=8mm]{geometry}\n"
+        "\\usepackage{booktabs,graphicx}\n\\pagestyle{empty}\n"
         f"\\begin{{document}}\n{inputs}\\end{{document}}\n"
     )
 

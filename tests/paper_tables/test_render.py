@@ -95,7 +95,7 @@ def test_latex_escapes_and_uses_booktabs(table):
 def test_latex_compiles(table, suite, tmp_path):
     suite.run("pong", 0, final=[1.0, 2.0], training__frames=3_000_000)
     results = collect(suite.folder)
-    made = [table, tables.hyperparameters(results), tables.scores(results)]
+    made = [table, tables.scores(results, also=["pfrl"]), tables.normalised(results)]
     for one in made:
         (tmp_path / f"{one.key}.tex").write_text(render.latex(one))
     (tmp_path / "tables.tex").write_text(render.latex_document(made))
@@ -104,6 +104,7 @@ def test_latex_compiles(table, suite, tmp_path):
     assert done.returncode == 0, done.stdout[-2_000:]
     assert (tmp_path / "tables.pdf").stat().st_size > 10_000
     assert "Overfull" not in done.stdout
+    assert "Float too large" not in done.stdout
 
 
 def test_a_plain_frame_is_shown_as_it_is():
