@@ -58,8 +58,8 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def paper_tables(options: argparse.Namespace) -> "list[Table]":
-    """All tables that the options ask for, in the paper's order."""
+def paper_tables(options: argparse.Namespace) -> "tuple[Results, list[Table]]":
+    """The suite's results, and all tables that the options ask for, in the paper's order."""
     from paper_tables import summary, tables
 
     leave_out = options.leave_out_damaged
@@ -70,7 +70,7 @@ def paper_tables(options: argparse.Namespace) -> "list[Table]":
         for key in tables.ABLATIONS
         if (options.ablations / key).is_dir()
     }
-    return [
+    return results, [
         tables.hyperparameters(results),
         tables.scores(results, random, options.baseline, options.also),
         *tables.ablations(variants),
@@ -92,7 +92,7 @@ def add_tables(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     def run(options: argparse.Namespace) -> int:
         from paper_tables import render, tables
 
-        made = paper_tables(options)
+        _, made = paper_tables(options)
         folder = options.out or options.suite / "tables"
         for table in made:
             for kind in options.formats:
@@ -108,15 +108,61 @@ def add_tables(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     parser.set_defaults(run=run)
 
 
+def add_figures(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
+    """`repro figures`."""
+    _add_suite(parser)
+    _add_games(parser)
+    _add_baseline(parser)
+    _add_seed(parser)
+    _add_leave_out(parser)
+    _add_out(parser, "figures")
+
+    def run(options: argparse.Namespace) -> int:
+        from paper_tables import gallery, style
+
+        results = load(options.suite, options.leave_out_damaged)
+        folder = options.out or options.suite / "figures"
+        for plate in gallery.draw(results, options.games, options.baseline, options.seed):
+            _make(folder)
+            svg, png = style.save(plate.figure, folder, plate.key)
+            print(f"{svg} and {png.name}: {plate.caption}", flush=True)
+        return 0
+
+    parser.set_defaults(run=run)
+
+
+def add_report(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
+    """`repro report`."""
+    _add_suite(parser)
+    _add_table_options(parser)
+    _add_games(parser)
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="the page [default SUITE/report.html]"
+    )
+
+    def run(options: argparse.Namespace) -> int:
+        from paper_tables import gallery, report
+
+        results, made = paper_tables(options)
+        pictures = [
+            report.Picture(plate.key, plate.caption, gallery.svg(plate))
+            for plate in gallery.draw(results, options.games, options.baseline, options.seed)
+        ]
+        path = options.out or options.suite / "report.html"
+        title = f"DQN on 49 Atari games: {options.suite.resolve().name}"
+        _write(path, report.report(title, made, pictures, results))
+        print(f"{path}: {_count(len(made), 'table')}, {_count(len(pictures), 'figure')}")
+        return 0
+
+    parser.set_defaults(run=run)
+
+
 def add_compare(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     """`repro compare`."""
     kinds = "a suite of runs, or a published column: dqn, linear, contingency, " + ", ".join(ALSO)
     parser.add_argument("one", metavar="A", help=kinds)
     parser.add_argument("other", metavar="B", help="what A is compared with, likewise")
-    parser.add_argument(
-        "--baseline", choices=BASELINES, default="nature2015",
-        help="whose human is 1 [default nature2015]",
-    )  # fmt: skip
+    _add_baseline(parser)
     _add_seed(parser)
     _add_leave_out(parser)
     parser.add_argument(
@@ -154,16 +200,27 @@ def _add_table_options(parser: argparse.ArgumentParser) -> None:
         help="a suite per variant: replay_and_target, replay_no_target, no_replay_target, "
         "no_replay_no_target, linear_network [default results/ablations]",
     )  # fmt: skip
-    parser.add_argument(
-        "--baseline", choices=BASELINES, default="nature2015",
-        help="whose human is 100%% [default nature2015, the 2015 tester]",
-    )  # fmt: skip
+    _add_baseline(parser)
     parser.add_argument(
         "--also", nargs="+", choices=ALSO, default=(), metavar="COLUMN",
         help=f"further published columns of Table 2: {', '.join(ALSO)}",
     )  # fmt: skip
     _add_seed(parser)
     _add_leave_out(parser)
+
+
+def _add_games(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--games", nargs="+", default=(), metavar="GAME",
+        help="games of the curves [default: those that were run]",
+    )  # fmt: skip
+
+
+def _add_baseline(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--baseline", choices=BASELINES, default="nature2015",
+        help="whose human is 100%% [default nature2015, the 2015 tester]",
+    )  # fmt: skip
 
 
 def _add_seed(parser: argparse.ArgumentParser) -> None:
@@ -193,8 +250,12 @@ def _add_out(parser: argparse.ArgumentParser, name: str) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise RunDirectoryError(f"{path.parent} is a file, not a folder") from None
+    _make(path.parent)
     write_atomic(path, text.encode())
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise RunDirectoryError(f"{folder} cannot be made: there is a file in its way") from None

@@ -300,6 +300,8 @@ COMMANDS: dict[str, tuple[Adder, str]] = {
     "protocol": (_protocol, "Print every setting with unit, source and ledger row."),
     "doctor": (_doctor, "Check whether this machine is ready, and say what to do if not."),
     "tables": (_paper("tables"), "Write the paper's tables, ours beside the printed numbers."),
+    "figures": (_paper("figures"), "Draw the paper's figures from a suite: SVG and PNG."),
+    "report": (_paper("report"), "Write one HTML page with tables, figures and provenance."),
     "compare": (_paper("compare"), "Compare two suites, or one with a published column."),
     "random": (_random, "Score the random player (a new action every 6th frame, 10 Hz)."),
 }

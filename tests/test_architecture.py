@@ -68,6 +68,8 @@ def test_only_a_few_rooms_of_repro_open_an_environment(path):
         ("wrappers.protocol", {"gymnasium", "ale_py", "cv2"}),
         ("wrappers.envs", {"torch"}),
         ("paper_tables.tables", {"torch", "ale_py", "gymnasium"}),
+        ("paper_tables.gallery", {"torch", "ale_py", "gymnasium", "cv2"}),
+        ("paper_tables.report", {"torch", "ale_py", "gymnasium"}),
         ("paper_tables.commands", {"torch", "ale_py", "gymnasium", "pandas"}),
     ],
 )

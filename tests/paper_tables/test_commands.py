@@ -1,5 +1,6 @@
-"""`repro tables` and `repro compare`, run as a person runs them."""
+"""`repro tables`, `figures`, `report` and `compare`, run as a person runs them."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -89,6 +90,8 @@ def test_damaged_runs_can_be_left_out_and_the_tables_say_so(suite):
         (("tables", "--seed", "-1"), "whole number"),
         (("tables", "--formats", "pdf"), "invalid choice"),
         (("tables", "--out", "README.md/x"), "README.md"),
+        (("figures", "--games", "pongg"), "did you mean"),
+        (("report", "--out", "README.md/x"), "README.md"),
         (("compare", "nowhere", "dqn"), "neither a folder nor a published column"),
         (("compare", "dqn"), "required"),
     ],
@@ -105,3 +108,45 @@ def test_compare_prints_both_tables(suite):
     assert done.returncode == 0, done.stderr
     assert "| Pong" in done.stdout
     assert "over the 3 games that both have" in done.stdout
+
+
+def test_figures_writes_each_as_svg_and_png(suite):
+    folder = made_up(suite)
+    done = repro("figures", folder, "--games", "breakout", "Pong")
+    assert done.returncode == 0, done.stderr
+    expected = {f"{n}.{e}" for n in ("fig2", "fig3", "curves", "profiles") for e in ("svg", "png")}
+    assert {path.name for path in (folder / "figures").iterdir()} == expected
+    for path in (folder / "figures").iterdir():
+        start = path.read_bytes()[:200]
+        assert start.startswith(b"\x89PNG") if path.suffix == ".png" else b"<?xml" in start
+        assert path.name in done.stdout
+
+
+def test_report_holds_tables_figures_and_every_run(suite):
+    folder = made_up(suite)
+    done = repro("report", folder, "--random", folder / "none")
+    assert done.returncode == 0, done.stderr
+    page = (folder / "report.html").read_text()
+    for key in ("table1", "table2", "table3", "table4", "normalised", "aggregates",
+                "fig2", "fig3", "curves", "profiles", "protocol", "runs"):  # fmt: skip
+        assert f'id="{key}"' in page, key
+    assert page.count("data:image/svg+xml;base64,") == 4
+
+
+def test_the_figures_of_an_inspected_run_are_drawn_from_the_committed_data(tmp_path):
+    done = repro("figures", "results/nature", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    for game in ("pong", "breakout"):
+        for kind in ("fig4", "values", "actions"):
+            assert (tmp_path / f"{kind}-{game}-seed-0.svg").exists()
+
+
+def test_an_inspection_that_lost_a_file_is_named(tmp_path):
+    shutil.copytree(ROOT / "results" / "nature" / "pong", tmp_path / "pong")
+    lost = tmp_path / "pong" / "seed-0" / "inspection" / "embedding.csv"
+    lost.unlink()
+    done = repro("figures", tmp_path, "--out", tmp_path / "out")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert str(lost) in line
+    assert "repro inspect" in line

@@ -57,3 +57,13 @@ def test_value_spread_sees_the_same_fresh_network_twice(tmp_path):
     assert fresh == last
     assert 0 < fresh["sd_over_states"] < 0.1
     assert len(done.stdout.splitlines()) == 2
+
+
+def test_the_table_benchmark_makes_a_suite_up_and_reads_it_whole(tmp_path):
+    path = tmp_path / "figures.json"
+    done = script("benchmark_tables.py", "--seeds", 1, "--json", path)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(path.read_text())
+    assert figures["rows"] == 49 * (200 * 40 + 30)
+    assert figures["seconds"] > 0
+    assert f"{figures['rows']:,} rows" in done.stdout

@@ -1,0 +1,94 @@
+"""All figures that a suite of runs can give: which there are, and what each shows."""
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from paper_tables import curves, figures, inspected, style
+from paper_tables.collect import Results, Run
+from paper_tables.reference import BASELINES
+from repro.games import GAMES
+
+PAPERS_GAMES = ("space_invaders", "seaquest")  # of Fig. 2
+AT_MOST = 4  # games beside each other in Fig. 2
+
+
+@dataclass(frozen=True)
+class Plate:
+    """A figure; ``key`` is its file name, ``caption`` one line."""
+
+    key: str
+    caption: str
+    figure: Figure
+
+
+def draw(
+    results: Results, games: Sequence[str] = (), baseline: str = "nature2015", seed: int = 0
+) -> Iterator[Plate]:
+    """Draw one figure after the other, in the paper's order.
+
+    Args:
+        results: trained runs under one protocol.
+        games: of the curves; by default those that were run.
+        baseline: whose human is 100%.
+        seed: of the bootstrap.
+
+    Raises:
+        RunDirectoryError: naming a file of a run that is missing or damaged.
+    """
+    run = sorted({run.game for run in results.runs})
+    chosen = list(games) or run
+    if chosen:
+        papers = [game for game in PAPERS_GAMES if game in chosen]
+        shown = list(games) or papers or chosen[:AT_MOST]
+        yield Plate(
+            "fig2",
+            "Score and mean action value over held-out states during training (Fig. 2)",
+            curves.training_progress(results, shown),
+        )
+    yield Plate(
+        "fig3",
+        f"Human-normalised scores on 49 games, {BASELINES[baseline].title} (Fig. 3)",
+        figures.normalised_bars(results, baseline),
+    )
+    for one in results.runs:
+        if (one.path / "inspection" / "inspection.json").exists():
+            yield from _inspected(one)
+    if chosen:
+        yield Plate(
+            "curves", "Learning curves, 95% over seeds", curves.learning_curves(results, chosen)
+        )
+    yield Plate(
+        "profiles",
+        f"Performance profiles, {BASELINES[baseline].title}",
+        figures.performance_profiles(results, baseline, seed),
+    )
+
+
+def _inspected(run: Run) -> Iterator[Plate]:
+    folder, name = run.path / "inspection", f"{run.game}-seed-{run.seed}"
+    title = f"{GAMES[run.game].title}, seed {run.seed}"
+    yield Plate(
+        f"fig4-{name}",
+        f"Map of the last hidden layer by t-SNE, {title} (Fig. 4)",
+        inspected.embedding(folder),
+    )
+    yield Plate(
+        f"values-{name}",
+        f"Value along a stretch of play, {title} (Extended Data Fig. 2a)",
+        inspected.value_stretch(folder),
+    )
+    yield Plate(
+        f"actions-{name}",
+        f"Action values at four moments, {title} (Extended Data Fig. 2b)",
+        inspected.action_values(folder),
+    )
+
+
+def svg(plate: Plate) -> str:
+    """The figure as SVG text."""
+    data = io.BytesIO()
+    style.write(plate.figure, data, "svg")
+    return data.getvalue().decode()

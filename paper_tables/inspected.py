@@ -1,0 +1,262 @@
+"""Figures of what a network makes of the states it meets, from the files of ``repro inspect RUN``.
+
+A folder RUN/inspection holds play.csv, embedding.csv, screens/ and inspection.json. Values are
+action values: expected discounted sums of clipped rewards.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from paper_tables import style
+from repro.games import GAMES
+from repro.records import SCHEMA, RunDirectoryError, read_json
+
+Floats = NDArray[np.float64]
+
+_COLOURS = "viridis"  # rises in lightness too
+_VALUE = "value: highest action value"
+# The page of the map, in mm: screens and their numbers around it, title above, colours below.
+_PAGE = np.array([style.PAGE_MM, 186.0])
+_SCREEN = np.array([160, 210]) * 33.0 / 210
+_NUMBER, _TITLE, _BAR = 5.0, 5.0, 14.0
+
+
+@dataclass(frozen=True)
+class _Inspection:
+    """The checked contents of a folder; ``play`` and ``points`` are indexed by step."""
+
+    folder: Path
+    title: str
+    actions: list[str]
+    start: int
+    stop: int
+    marks: list[int]
+    screens: list[int]
+    play: pd.DataFrame
+    points: pd.DataFrame
+
+    def screen(self, step: int) -> NDArray[Any]:
+        path = self.folder / "screens" / f"step-{step:06d}.png"
+        try:
+            return np.asarray(imread(path))
+        except (OSError, SyntaxError, ValueError) as error:  # all are of damaged PNG files
+            raise _damaged(self.folder, path) from error
+
+
+def _damaged(folder: Path, path: Path) -> RunDirectoryError:
+    return RunDirectoryError(
+        f"{path} is missing or damaged; `repro inspect {folder.parent}` makes it"
+    )
+
+
+def _load(folder: Path) -> _Inspection:
+    path = folder / "inspection.json"
+    try:
+        found = read_json(path)
+        if found["schema"] != SCHEMA:
+            raise ValueError(f"schema {found['schema']}")
+        start, stop = map(int, found["stretch"])
+        actions = [str(name) for name in found["actions"]]
+        marks, screens = ([int(step) for step in found[name]] for name in ("marks", "screens"))
+        title = (
+            f"{GAMES[found['game']].title}, seed {found['run_seed']}, "
+            f"{found['weights']} network (step {found['weights_step']:,})"
+        )
+        path = folder / "play.csv"
+        columns = ["frame", "value", *(f"q_{name}" for name in actions)]
+        play = _table(path, columns, {*range(start, stop), *marks})
+        path = folder / "embedding.csv"
+        points = _table(path, ["x", "y", "value"], set(screens))
+    except (KeyError, TypeError, ValueError, OSError, RunDirectoryError) as error:
+        raise _damaged(folder, path) from error
+    return _Inspection(folder, title, actions, start, stop, marks, screens, play, points)
+
+
+def _table(path: Path, columns: list[str], steps: set[int]) -> pd.DataFrame:
+    table = pd.read_csv(path, index_col="step")[columns].astype(float)
+    if not np.isfinite(table.to_numpy()).all() or not steps <= set(table.index):
+        raise ValueError("a number or a step is missing")
+    return table
+
+
+@matplotlib.rc_context(style.STYLE)
+def embedding(folder: Path) -> Figure:
+    """Draw the paper's Fig. 4: the map of states, coloured by value, with screens around it.
+
+    Args:
+        folder: RUN/inspection.
+
+    Raises:
+        RunDirectoryError: naming a file that is missing or damaged.
+    """
+    found = _load(folder)
+    values = found.points["value"]
+    places = found.points[["x", "y"]].to_numpy()
+    figure = style.sheet(_PAGE[1], arrange=False)
+    corner = _SCREEN + np.array([4, _NUMBER + _BAR + 3])
+    size = _PAGE - 2 * corner + np.array([0, _BAR - _TITLE])
+    axes = _axes(figure, corner, size)
+    # One scale for both directions: only distances mean something on this map.
+    middle = (places.min(axis=0) + places.max(axis=0)) / 2
+    half = size / 2 * (np.ptp(places, axis=0) / size).max() * 1.05
+    colours = ScalarMappable(Normalize(values.min(), values.max()), _COLOURS)
+    axes.scatter(
+        places[:, 0], places[:, 1], c=values, s=3, cmap=_COLOURS, linewidth=0, rasterized=True
+    )
+    for low, high, limit in zip(middle - half, middle + half, "xy", strict=True):
+        axes.set(**{f"{limit}lim": (low, high), f"{limit}ticks": []})
+    axes.set_axis_off()
+    bar = _axes(figure, np.array([40.0, _BAR - 4]), np.array([style.PAGE_MM - 80, 2.5]))
+    label = f"{_VALUE}; the number at a screen is its state's"
+    figure.colorbar(colours, cax=bar, orientation="horizontal", label=label)
+    bar.tick_params(labelsize=style.SMALL_POINTS, width=0.6, length=2.5)
+    figure.text(0.5, 1 - 1.5 / _PAGE[1], found.title, ha="center", va="top", fontsize=8)
+
+    shown = found.points.loc[found.screens]
+    chosen = shown[["x", "y"]].to_numpy()
+    targets = corner + (chosen - middle + half) / (2 * half) * size  # in mm on the page
+    slots = _slots(len(shown))
+    distances = np.linalg.norm(targets[:, None] - slots[None], axis=-1)
+    text = _format(np.ptp(values))
+    # Of all pairings the one with the shortest lines: in it no two cross.
+    for index, slot in zip(*linear_sum_assignment(distances), strict=True):
+        value = shown["value"].iloc[index]
+        lower_left = slots[slot] - _SCREEN / 2
+        panel = _axes(figure, lower_left, _SCREEN)
+        _show(panel, found.screen(found.screens[index]), colours.to_rgba(value))
+        below = slots[slot][1] < corner[1]
+        panel.annotate(
+            text(value), (0.5, 0 if below else 1), xytext=(0, -2 if below else 2),
+            xycoords="axes fraction", textcoords="offset points", ha="center",
+            va="top" if below else "bottom",
+        )  # fmt: skip
+        nearest = np.clip(targets[index], lower_left, lower_left + _SCREEN)
+        line = np.array([nearest, targets[index]]) / _PAGE
+        figure.add_artist(Line2D(*line.T, color="0.25", linewidth=0.5))
+    axes.plot(*chosen.T, "o", markersize=4, markerfacecolor="none", color="0", markeredgewidth=0.7)
+    return figure
+
+
+def _slots(count: int) -> Floats:
+    """Centres, in mm, of so many screens around the page: up to two on each side."""
+    beside = min(2, count // 6)
+    above = math.ceil((count - 2 * beside) / 2)
+    below = count - 2 * beside - above
+    width, height = _PAGE
+    low = _BAR + _NUMBER + _SCREEN[1] / 2
+    high = height - _TITLE - _NUMBER - _SCREEN[1] / 2
+    centres = [(width * (i + 0.5) / above, high) for i in range(above)]
+    centres += [(width * (i + 0.5) / below, low) for i in range(below)]
+    for i in range(1, beside + 1):
+        y = low + (high - low) * i / (beside + 1)
+        centres += [(_SCREEN[0] / 2 + 1, y), (width - _SCREEN[0] / 2 - 1, y)]
+    return np.array(centres).reshape(-1, 2)
+
+
+@matplotlib.rc_context(style.STYLE)
+def value_stretch(folder: Path) -> Figure:
+    """Draw Extended Data Fig. 2a: the value along a stretch of play, with the marked screens.
+
+    Args:
+        folder: RUN/inspection.
+
+    Raises:
+        RunDirectoryError: naming a file that is missing or damaged.
+    """
+    found = _load(folder)
+    stretch = found.play.loc[found.start : found.stop - 1]
+    marked = found.play.loc[found.marks, ["frame", "value"]].to_numpy()
+    figure = style.sheet(115)
+    grid = figure.add_gridspec(2, len(marked))
+    axes = figure.add_subplot(grid[0, :])
+    style.tidy(axes, ticks=8)
+    axes.plot(stretch["frame"], stretch["value"], color=style.OURS.colour, linewidth=1.1)
+    axes.plot(marked[:, 0], marked[:, 1], "o", color="0", markersize=4)
+    axes.margins(x=0.02, y=0.12)
+    axes.set(title=found.title, xlabel="emulator frame of the game", ylabel=_VALUE)
+    text = _format(np.ptp(stretch["value"]))
+    for index, (frame, value) in enumerate(marked):
+        number = str(index + 1)
+        high = value > stretch["value"].mean()
+        axes.annotate(
+            number, (frame, value), xytext=(0, 4 if high else -4), textcoords="offset points",
+            ha="center", va="bottom" if high else "top", fontsize=8, fontweight="bold",
+        )  # fmt: skip
+        panel = figure.add_subplot(grid[1, index])
+        _show(panel, found.screen(found.marks[index]))
+        panel.set_title(f"{number}: {text(value)}")
+    return figure
+
+
+@matplotlib.rc_context(style.STYLE)
+def action_values(folder: Path) -> Figure:
+    """Draw Extended Data Fig. 2b: at each marked step the screen and every action's value.
+
+    The highest is dark; all steps share one scale, from zero.
+
+    Args:
+        folder: RUN/inspection.
+
+    Raises:
+        RunDirectoryError: naming a file that is missing or damaged.
+    """
+    found = _load(folder)
+    marked = found.play.loc[found.marks, [f"q_{name}" for name in found.actions]].to_numpy()
+    bars_mm = 5 + 4.2 * len(found.actions)
+    figure = style.sheet(28 + 46 + bars_mm)
+    screens, panels = figure.subplots(
+        2, len(marked), squeeze=False, sharey="row", sharex="row", height_ratios=[46, bars_mm]
+    )
+    figure.suptitle(found.title, fontsize=8)
+    text = _format(10 * np.ptp(marked, axis=1).min())
+    for number, (screen, axes) in enumerate(zip(screens, panels, strict=True), start=1):
+        step, q = found.marks[number - 1], marked[number - 1]
+        _show(screen, found.screen(step))
+        screen.set_title(str(number), fontweight="bold")
+        style.tidy(axes, ticks=3)
+        fill = [style.OURS.colour if value == q.max() else "0.75" for value in q]
+        bars = axes.barh(range(len(q)), q, 0.7, color=fill)
+        axes.bar_label(bars, [text(value) for value in q], padding=2, fontsize=6.5)
+        axes.axvline(0, color="0.2", linewidth=0.6)
+        axes.set_yticks(range(len(q)), found.actions)
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlabel("action value")
+    lowest, highest = min(0.0, float(marked.min())), max(0.0, float(marked.max()))
+    room = 0.45 * (highest - lowest)  # for the numbers
+    axes = panels[0]
+    axes.set_xlim(lowest - room * (lowest < 0), highest + room * (highest > 0))
+    axes.set_ylim(len(found.actions) - 0.5, -0.5)
+    return figure
+
+
+def _axes(figure: Figure, corner: Floats, size: Floats) -> Axes:
+    """Axes at a place on the page of the map: lower left corner and size in mm."""
+    return figure.add_axes((*(corner / _PAGE), *(size / _PAGE)))
+
+
+def _show(axes: Axes, screen: NDArray[Any], colour: Any = "0.5") -> None:
+    """Fill axes with a screen, framed."""
+    axes.imshow(screen)
+    axes.tick_params(bottom=False, left=False, labelbottom=False, labelleft=False)
+    axes.spines[:].set(visible=True, color=colour, linewidth=1.0)
+
+
+def _format(span: float) -> Callable[[float], str]:
+    """Write numbers with as many decimals as tell a hundredth of ``span`` apart, four at most."""
+    decimals = min(4, max(0, 2 - math.floor(math.log10(span or 1.0))))
+    return lambda value: style.minus(f"{value:,.{decimals}f}")

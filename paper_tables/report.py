@@ -1,0 +1,221 @@
+"""Everything on one page: tables, figures, protocol, provenance, and what was left out."""
+
+import base64
+import hashlib
+import html
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from paper_tables import render
+from paper_tables.collect import Results, Run
+from paper_tables.render import Column, Table
+from repro.games import GAMES
+
+_PAGE = Path(__file__).parent / "page"
+_ABOUT = (
+    "Agents on Atari games under the protocols of Mnih et al., Human-level control through deep "
+    "reinforcement learning, Nature 518 (2015), with their scores beside the printed ones. A "
+    "click on a column's head sorts by it; a second one turns the order round, a third restores it."
+)
+_UNKNOWN = "not recorded"
+_LIBRARIES = {"torch": "torch", "ale-py": "emulator (ale-py)"}
+_PROVENANCE = {
+    "time": "time",
+    "device": "device",
+    "threads": "threads",
+    "processor": "processor",
+    "rom_md5": "ROM MD5",
+    "commit": "commit",
+    "dirty": "uncommitted changes",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure: its name within the page, what it shows, its SVG as matplotlib writes it."""
+
+    key: str
+    caption: str
+    svg: str
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What the table of contents can lead to; ``body`` is HTML with ``key`` as its id."""
+
+    key: str
+    title: str
+    body: str
+
+
+def report(
+    title: str, tables: Sequence[Table], figures: Sequence[Picture], results: Results
+) -> str:
+    """Write one HTML page that needs neither another file nor a network.
+
+    Args:
+        title: above the page, and of its window.
+        tables: in order.
+        figures: in order.
+        results: the runs behind them, whose settings and provenance are listed.
+
+    Raises:
+        ValueError: if two parts of the page have one key, or a picture holds no SVG.
+    """
+    chapters = {
+        "Left out": _left_out(results),
+        "Tables": [_table(table) for table in tables],
+        "Figures": [_figure(picture) for picture in figures],
+        "How it was made": [_table(settings(results)), _table(provenance(results))],
+    }
+    chapters = {name: parts for name, parts in chapters.items() if parts}
+    keys = Counter(part.key for parts in chapters.values() for part in parts)
+    if twice := [key for key, count in keys.items() if count > 1]:
+        raise ValueError(f"several parts of the report are called {', '.join(twice)}")
+    style, script = ((_PAGE / name).read_text() for name in ("report.css", "report.js"))
+    # What came from a file is escaped; should that ever fail, this lets nothing of it run or load.
+    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = (
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+        f"script-src 'sha256-{allowed}'"
+    )
+    sections = "".join(
+        f'<section class="{"warning" if name == "Left out" else "chapter"}">\n'
+        f"<h2>{name}</h2>\n{''.join(part.body for part in parts)}</section>\n"
+        for name, parts in chapters.items()
+    )
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{html.escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
+        f"<header>\n<h1>{html.escape(title)}</h1>\n<p>{_ABOUT}</p>\n{_facts(results)}</header>\n"
+        f"{_contents(chapters)}<main>\n{sections}</main>\n"
+        f"<script>{script}</script>\n</body>\n</html>\n"
+    )
+
+
+def settings(results: Results) -> Table:
+    """Every setting of the runs; where they differ, each value and how many runs have it."""
+    flat = [_flat(run.settings) for run in results.runs]
+    names = dict.fromkeys(name for one in flat for name in one)  # a set that keeps the order
+    rows = []
+    for part, name in names:
+        values = Counter(one.get((part, name), _UNKNOWN) for one in flat)
+        shown = [f"{value} in {_count(number, 'run')}" for value, number in values.items()]
+        only = next(iter(values)) if len(values) == 1 else "; ".join(shown)
+        rows.append({"part": part, "setting": name, "value": only})
+    return Table(
+        "protocol",
+        "Settings of the runs",
+        pd.DataFrame(rows, columns=["part", "setting", "value"]),
+        (Column("part", "part"), Column("setting", "setting"), Column("value", "value")),
+    )
+
+
+def provenance(results: Results) -> Table:
+    """Where each run comes from: a row per run, empty where a run does not say."""
+    columns = (
+        Column("title", "game"),
+        Column("seed", "seed"),
+        Column("preset", "preset"),
+        Column("train_frames", "frames planned", 0),
+        Column("finished", "finished"),
+        *(Column(name, title, missing="") for name, title in (_LIBRARIES | _PROVENANCE).items()),
+    )
+    rows = [_origin(run) for run in results.runs]
+    frame = pd.DataFrame(rows, columns=[column.name for column in columns], dtype=object)
+    note = "Frames are emulator frames, 60 to a second of play; 0 where nothing was trained."
+    return Table("runs", "Provenance of the runs", frame, columns, (note,))
+
+
+def _origin(run: Run) -> dict[str, object]:
+    libraries = run.provenance.get("libraries")
+    versions = libraries if isinstance(libraries, Mapping) else {}
+    made = {name: run.provenance.get(name) for name in _PROVENANCE}
+    return {
+        "title": GAMES[run.game].title if run.game in GAMES else run.game,
+        "seed": run.seed,
+        "preset": run.preset,
+        "train_frames": run.train_frames,
+        "finished": _text(run.finished),
+        **{name: versions.get(name) for name in _LIBRARIES},
+        **{name: _text(one) if isinstance(one, bool) else one for name, one in made.items()},
+    }
+
+
+def _flat(parts: Mapping[str, Any]) -> dict[tuple[str, str], str]:
+    return {
+        (part, name) if isinstance(values, Mapping) else ("run", part): _text(value)
+        for part, values in parts.items()
+        for name, value in (values if isinstance(values, Mapping) else {part: values}).items()
+    }
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_text, value))
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _table(table: Table) -> _Part:
+    return _Part(table.key, table.title, render.html(table))
+
+
+def _figure(picture: Picture) -> _Part:
+    start = picture.svg.find("<svg")  # after the XML prolog
+    if start < 0:
+        raise ValueError(f"the picture {picture.key} holds no SVG")
+    # As an image of its own: the names that matplotlib uses within an SVG are the same in each.
+    data = base64.b64encode(picture.svg[start:].encode()).decode()
+    caption = html.escape(picture.caption)
+    return _Part(
+        picture.key,
+        picture.caption,
+        f'<figure class="picture" id="{html.escape(picture.key)}">\n'
+        f'<img alt="{caption}" src="data:image/svg+xml;base64,{data}">\n'
+        f"<figcaption>{caption}</figcaption>\n</figure>\n",
+    )
+
+
+def _left_out(results: Results) -> list[_Part]:
+    if not results.problems:
+        return []
+    number = len({problem.file.parent for problem in results.problems})
+    title = f"{_count(number, 'run')} that cannot be used"
+    problems = "".join(f"<li>{html.escape(str(problem))}</li>\n" for problem in results.problems)
+    what = f"<p>{title}, and in none of the tables, for these reasons:</p>"
+    return [_Part("left-out", title, f'<div id="left-out">\n{what}\n<ul>\n{problems}</ul>\n</div>')]
+
+
+def _facts(results: Results) -> str:
+    facts = {
+        "games": f"{len({run.game for run in results.runs})} of {len(GAMES)}",
+        "runs": f"{len(results.runs):,}",
+        "finished": f"{sum(run.finished for run in results.runs):,}",
+        "left out": f"{len({problem.file.parent for problem in results.problems}):,}",
+    }
+    shown = "".join(f"<div><dt>{name}</dt><dd>{fact}</dd></div>\n" for name, fact in facts.items())
+    return f"<dl>\n{shown}</dl>\n"
+
+
+def _contents(chapters: Mapping[str, Sequence[_Part]]) -> str:
+    def link(part: _Part) -> str:
+        return f'<li><a href="#{html.escape(part.key)}">{html.escape(part.title)}</a></li>'
+
+    lists = "".join(
+        f"<li>{name}\n<ul>{''.join(map(link, parts))}</ul></li>\n"
+        for name, parts in chapters.items()
+    )
+    return f'<nav aria-label="Contents">\n<ul>\n{lists}</ul>\n</nav>\n'

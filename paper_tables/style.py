@@ -1,0 +1,110 @@
+"""How every figure looks and is saved: legible in print, without colour, the same bytes again."""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import matplotlib
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+from repro.records import write_atomic
+
+PAGE_MM = 180.0  # two columns of a journal
+MM_PER_INCH = 25.4
+PNG_DPI = 200
+SMALL_POINTS = 7.0
+STYLE: Any = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so it is the same everywhere
+    "font.size": SMALL_POINTS,
+    "axes.titlesize": 8.0,
+    "axes.labelsize": 7.5,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.labelsize": SMALL_POINTS,
+    "ytick.labelsize": SMALL_POINTS,
+    "legend.fontsize": SMALL_POINTS,
+    "legend.frameon": False,
+    "hatch.linewidth": 0.4,
+    "svg.hashsalt": "paper_tables",  # ids in the file are random without it
+}
+_METADATA: Mapping[str, Mapping[str, None]] = {"svg": {"Date": None}, "png": {"Software": None}}
+_COLOURS = sns.color_palette("colorblind").as_hex()
+
+
+@dataclass(frozen=True)
+class Series:
+    """What stands for one source of scores in every figure: its name, colour and line."""
+
+    label: str
+    colour: str
+    line: str
+
+
+OURS = Series("ours", _COLOURS[0], "-")
+DQN = Series("DQN, 2015", _COLOURS[3], "-.")
+LINEAR = Series("best linear learner, 2015", _COLOURS[7], "--")
+HUMAN = Series("human, 2015", "0.2", "--")
+RANDOM = Series("random player, 2015", "0.2", ":")
+
+
+def sheet(height_mm: float, width_mm: float = PAGE_MM, arrange: bool = True) -> Figure:
+    """Make an empty figure of a size on paper; ``arrange`` makes room for every label."""
+    figure = Figure(figsize=(width_mm / MM_PER_INCH, height_mm / MM_PER_INCH))
+    figure.set_layout_engine("constrained" if arrange else "none")
+    return figure
+
+
+def tidy(axes: Axes, ticks: int = 5) -> None:
+    """Label both axes with a few plain numbers, thousands separated."""
+    axes.tick_params(labelsize=SMALL_POINTS, width=0.6, length=2.5)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 5, 10]))
+        axis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
+
+
+def minus(text: str) -> str:
+    """Write a number's minus as on the axes; a hyphen is shorter."""
+    return text.replace("-", "\u2212")
+
+
+def legend(figure: Figure, columns: int = 4, side: str = "lower") -> None:
+    """Explain outside the panels, once each, whatever they draw with a label."""
+    handles: dict[str, Any] = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    if handles:
+        place: Any = f"outside {side} center"
+        figure.legend(handles.values(), handles.keys(), loc=place, ncols=columns)
+
+
+def write(figure: Figure, file: IO[bytes], ending: str) -> None:
+    """Write a figure as ``svg`` or ``png``; the same figure gives the same bytes."""
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(file, format=ending, dpi=PNG_DPI, metadata=_METADATA[ending])
+
+
+def save(figure: Figure, folder: Path, name: str) -> tuple[Path, Path]:
+    """Write ``name.svg`` and ``name.png`` (see ``write``).
+
+    Args:
+        figure: any of this package's.
+        folder: made if it is not there.
+        name: of the files, without ending.
+
+    Returns:
+        The SVG and the PNG.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    svg, png = (folder / f"{name}.{ending}" for ending in _METADATA)
+    for path in (svg, png):
+        data = io.BytesIO()
+        write(figure, data, path.suffix[1:])
+        write_atomic(path, data.getvalue())
+    return svg, png

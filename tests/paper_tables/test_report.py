@@ -1,0 +1,391 @@
+"""The page: whole, closed to the outside, and usable in a real browser."""
+
+import base64
+import hashlib
+import html
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from paper_tables import summary, tables
+from paper_tables.collect import Problem, collect
+from paper_tables.render import Column, Table
+from paper_tables.report import Picture, report
+from repro.games import GAMES
+
+SVG = (
+    '<?xml version="1.0" encoding="utf-8"?>\n<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" '
+    '"http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">\n'
+    '<svg width="900pt" height="300pt" viewBox="0 0 900 300" xmlns="http://www.w3.org/2000/svg">'
+    '<style>*{stroke: red}</style><path id="line" d="M 0 0 L 900 300"/></svg>\n'
+)
+PROVENANCE = {
+    "time": "2026-01-02T03:04:05+00:00",
+    "commit": "0123456789abcdef0123456789abcdef01234567",
+    "dirty": True,
+    "libraries": {"torch": "2.99.0", "ale-py": "0.98.7"},
+    "processor": "Abacus 9000",
+    "rom_md5": "60e0ea3cbe0913d39803477945e9e5ec",
+    "device": "a GPU",
+    "threads": 3,
+}
+HOSTILE = "<script>window.broken = 1</script><img src=http://a.b onerror='broken=1'>\"'&amp;"
+NUMBERS = (3.0, None, -20.0, 100.0, 20.0, None, 3.0)
+WORDS = ("beta", "Alpha", "", "item 10", "item 9", "-", "gamma")
+
+
+class Reader(HTMLParser):
+    """What a page holds: its elements, and the texts of its tables' body rows by figure."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.elements, self.rows, self.texts = [], {}, []
+        self._figure = None
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag == "figure":
+            self._figure = dict(attrs)["id"]
+        elif tag == "tr":
+            self.rows.setdefault(self._figure, []).append([])
+        elif tag == "td":
+            self.rows[self._figure][-1].append("")
+
+    def handle_data(self, data):
+        self.texts.append(data)
+        if self.lasttag == "td" and self.rows[self._figure][-1]:
+            self.rows[self._figure][-1][-1] += data.strip("\n")
+
+    def body(self, figure):
+        return [row for row in self.rows[figure] if row]  # the head has no td
+
+    def values(self, name):
+        return [attrs[name] for _, attrs in self.elements if name in attrs]
+
+
+@pytest.fixture
+def results(suite):
+    for seed in (0, 1):
+        path = suite.run("pong", seed, final=[1.0, 2.0, 3.0], agent__minibatch=32 + seed)
+        (path / "provenance.json").write_text(json.dumps(PROVENANCE | {"threads": 3 + seed}))
+    suite.run("breakout", 0, finished=False)
+    return collect(suite.folder)
+
+
+def made_up(**changed):
+    columns = {"number": NUMBERS, "word": WORDS}
+    frame = pd.DataFrame({"row": list("abcdefg"), **columns}).astype({"number": float})
+    shown = (
+        Column("row", "row"),
+        Column("number", "number_that_no_line_can_hold", 1),
+        Column("word", "word"),
+    )
+    return replace(Table("made-up", "Made up", frame, shown), **changed)
+
+
+def page(results, *more, pictures=("one", "two")):
+    drawn = [Picture(key, f"Picture {key}", SVG) for key in pictures]
+    all_tables = [tables.scores(results), summary.aggregates(results), *tables.ablations({}), *more]
+    return report("A report", all_tables, drawn, results)
+
+
+def test_the_page_asks_for_nothing_from_outside(results):
+    text = page(results)
+    read = Reader(text)
+    assert all(link.startswith(("#", "data:")) for link in read.values("src") + read.values("href"))
+    assert {tag for tag, _ in read.elements}.isdisjoint({"link", "iframe", "object", "base"})
+    assert not re.search(r"url\(|@import|https?:|srcset|fetch\(|XMLHttp|import\(", text)
+    assert "default-src 'none'" in text
+
+
+def test_only_its_own_script_may_run(results):
+    text = page(results)
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in text
+
+
+def test_the_contents_lead_to_every_part_and_to_nothing_else(results):
+    read = Reader(page(results))
+    assert len(set(read.values("id"))) == len(read.values("id"))
+    assert [f"#{key}" for key in read.values("id")] == read.values("href")
+    parts = {"table2", "aggregates", "table3", "table4", "one", "two", "protocol", "runs"}
+    assert set(read.values("id")) == parts
+
+
+def test_every_game_has_its_row(results):
+    rows = Reader(page(results)).body("table2")
+    assert [row[0] for row in rows] == [game.title for game in GAMES.values()]
+
+
+def test_the_head_counts_games_runs_and_those_finished(results):
+    text = page(results)
+    assert re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", text) == [
+        ("games", "2 of 49"), ("runs", "3"), ("finished", "2"), ("left out", "0"),
+    ]  # fmt: skip
+
+
+def test_each_run_says_where_it_comes_from(results):
+    breakout, first, second = Reader(page(results)).body("runs")
+    sources = ["2.99.0", "0.98.7", "2026-01-02T03:04:05+00:00", "a GPU", "3", "Abacus 9000",
+               PROVENANCE["rom_md5"], PROVENANCE["commit"], "yes"]  # fmt: skip
+    assert first == ["Pong", "0", "nature", "200,000,000", "yes", *sources]
+    assert second[:2] == ["Pong", "1"]
+    assert second[9] == "4"
+    assert breakout == ["Breakout", "0", "nature", "200,000,000", "no", *[""] * 9]
+
+
+def test_every_setting_is_listed_with_all_its_values(results):
+    rows = Reader(page(results)).body("protocol")
+    assert ["run", "environment", "atari"] in rows
+    assert ["agent", "learning_rate", "0.00025"] in rows
+    assert ["agent", "minibatch", "32 in 2 runs; 33 in 1 run"] in rows
+    assert ["training", "frames", "200,000,000"] in rows
+    assert len(rows) == 8
+
+
+def test_a_setting_that_older_runs_do_not_know_says_so(results):
+    newer = results.runs[0]
+    agent = newer.settings["agent"] | {"pools": [2, 3], "new": True}
+    newer = replace(newer, settings=newer.settings | {"agent": agent})
+    rows = Reader(page(replace(results, runs=(newer, *results.runs[1:])))).body("protocol")
+    assert ["agent", "pools", "2, 3 in 1 run; not recorded in 2 runs"] in rows
+    assert ["agent", "new", "yes in 1 run; not recorded in 2 runs"] in rows
+
+
+def test_what_was_left_out_comes_first(results):
+    assert "left-out" not in Reader(page(results)).values("id")
+    file = Path("suite/pong/seed-7/evaluations.csv")
+    problems = (Problem(file, 3, "cut short"), Problem(file, 9, "cut <too>"))
+    text = page(replace(results, problems=problems))
+    assert Reader(text).values("id")[0] == "left-out"
+    assert "1 run that cannot be used" in text
+    assert f"{file}, line 9: cut &lt;too&gt;" in text
+
+
+def test_pictures_are_images_of_their_own(results):
+    read = Reader(page(results))
+    images = [attrs for tag, attrs in read.elements if tag == "img"]
+    assert [image["alt"] for image in images] == ["Picture one", "Picture two"]
+    start, data = images[0]["src"].split(",")
+    assert start == "data:image/svg+xml;base64"
+    assert base64.b64decode(data).decode() == SVG[SVG.index("<svg") :]
+
+
+def test_two_parts_of_one_key_or_a_picture_without_svg_are_refused(results):
+    with pytest.raises(ValueError, match="called table2"):
+        report("A report", [], [Picture("table2", "", SVG)] * 2, results)
+    with pytest.raises(ValueError, match="called runs"):
+        report("A report", [], [Picture("runs", "", SVG)], results)
+    with pytest.raises(ValueError, match="bad holds no SVG"):
+        report("A report", [], [Picture("bad", "", "<html>")], results)
+
+
+def hostile(results):
+    """A page on which every text that can come from a file or a caller attacks it."""
+    table = made_up(key=HOSTILE, title=HOSTILE, notes=(HOSTILE,))
+    table = replace(table, frame=table.frame.assign(word=HOSTILE))
+    table = replace(table, columns=(*table.columns, Column("row", HOSTILE)))
+    run = replace(
+        results.runs[0],
+        game=HOSTILE,
+        preset=HOSTILE,
+        settings={HOSTILE: {HOSTILE: HOSTILE}},
+        provenance={"commit": HOSTILE, "libraries": HOSTILE, "processor": [HOSTILE]},
+    )
+    problem = Problem(Path(HOSTILE), 1, HOSTILE)
+    results = replace(results, runs=(run,), episodes=results.episodes[:0], problems=(problem,))
+    return report(HOSTILE, [table], [Picture(f"p{HOSTILE}", HOSTILE, SVG)], results)
+
+
+def test_hostile_text_stays_text(results):
+    read = Reader(hostile(results))
+    tags = [tag for tag, _ in read.elements]
+    assert tags.count("script") == tags.count("img") == 1
+    assert not any(name.startswith("on") for _, attrs in read.elements for name in attrs)
+    assert HOSTILE in read.texts
+    assert HOSTILE in read.body("runs")[0]
+    assert read.body("protocol") == [[HOSTILE] * 3]
+
+
+# In a browser. The page is shown in a frame, because a headless window is never as narrow as a
+# phone; it runs under its own policy, to which only the two scripts of the test are added.
+
+CHROMIUM = shutil.which("chromium")
+in_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium")
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--enable-logging=stderr",
+    "--hide-scrollbars", "--virtual-time-budget=3000", "--dump-dom",
+)  # fmt: skip
+WATCH = """<script nonce="test">
+const errors = [];
+addEventListener("error", (event) => errors.push(event.message ?? "not loaded"), true);
+addEventListener("securitypolicyviolation", (event) => errors.push(event.blockedURI));
+</script>"""
+SAY = """<script nonce="test">
+addEventListener("load", async () => {
+  const said = await (async () => { %s })();
+  parent.postMessage(JSON.stringify({ said, errors }), "*");
+});
+</script>"""
+FRAME = """<!doctype html><iframe src="page.html" style="border:0;width:%dpx;height:900px">
+</iframe><pre></pre><script>
+addEventListener("message", (event) => document.querySelector("pre").textContent = event.data);
+</script>"""
+
+
+def browse(text, script, folder, width=1280, dark=False):
+    """What ``script``, run in the page in a real browser, returns; no error may occur there."""
+    text = text.replace("script-src '", "script-src 'nonce-test' '", 1)
+    text = text.replace("<head>", f"<head>{WATCH}", 1)
+    (folder / "page.html").write_text(text.replace("</body>", f"{SAY % script}</body>"))
+    (folder / "frame.html").write_text(FRAME % width)
+    done = subprocess.run(
+        [
+            CHROMIUM, *FLAGS, f"--user-data-dir={folder / 'profile'}", "--window-size=1400,1000",
+            f"--blink-settings=preferredColorScheme={0 if dark else 1}",
+            (folder / "frame.html").as_uri(),
+        ],
+        capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    assert "CONSOLE" not in done.stderr, done.stderr
+    (answer,) = re.findall(r"<pre>(.+?)</pre>", done.stdout, re.DOTALL)
+    answer = json.loads(html.unescape(answer))
+    assert answer["errors"] == []
+    return answer["said"]
+
+
+@in_browser
+def test_heads_sort_numbers_and_texts_with_empty_cells_last(results, tmp_path):
+    script = """
+      const table = document.querySelector("#made-up table");
+      const seen = () => [...table.tBodies[0].rows].map((row) => row.cells[0].textContent).join("");
+      const states = () => [...table.tHead.rows[0].cells].map((h) => h.getAttribute("aria-sort"));
+      const buttons = table.querySelectorAll("thead th > button[type=button]");
+      const orders = [];
+      for (const column of [1, 1, 1, 2, 2, 2, 1, 2]) {
+        buttons[column].click();
+        orders.push([seen(), states()[column], states().filter((s) => s !== null).length]);
+      }
+      return { orders, reached: [...buttons].map((button) => button.tabIndex) };
+    """
+    said = browse(page(results, made_up()), script, tmp_path)
+    assert said["reached"] == [0, 0, 0]
+    assert said["orders"] == [
+        ["cagedbf", "ascending", 1],
+        ["deagcbf", "descending", 1],
+        ["abcdefg", None, 0],
+        ["bagedcf", "ascending", 1],
+        ["degabcf", "descending", 1],
+        ["abcdefg", None, 0],
+        ["cagedbf", "ascending", 1],
+        ["bagedcf", "ascending", 1],
+    ]
+
+
+@in_browser
+def test_a_search_shows_the_rows_that_hold_its_words_and_counts_them(results, tmp_path):
+    script = """
+      const figure = document.querySelector("#table2");
+      const field = figure.querySelector("input[type=search]");
+      const answers = [];
+      for (const words of ["", "PA", "pa man", "no such game", "pong"]) {
+        field.value = words;
+        field.dispatchEvent(new Event("input", { bubbles: true }));
+        const rows = [...figure.querySelectorAll("tbody tr")].filter((row) => row.offsetHeight > 0);
+        const first = rows.slice(0, 3).map((row) => row.cells[0].textContent);
+        answers.push([rows.length, figure.querySelector("output").textContent, first]);
+      }
+      figure.querySelectorAll("th button")[1].click();
+      const sorted = [...figure.querySelectorAll("tbody tr")].filter((row) => !row.hidden);
+      return { answers, sorted: sorted.map((row) => row.cells[0].textContent),
+               label: field.getAttribute("aria-label") };
+    """
+    said = browse(page(results), script, tmp_path)
+    everything, two_letters, pacman, nothing, pong = said["answers"]
+    assert everything == [49, "49 of 49 rows", ["Alien", "Amidar", "Assault"]]
+    assert two_letters[0] < 10
+    assert pacman == [1, "1 of 49 rows", ["Ms. Pacman"]]
+    assert nothing == [0, "0 of 49 rows", []]
+    assert pong[2] == ["Pong"]
+    assert said["sorted"] == ["Pong"]
+    assert said["label"] == "Search in Scores on 49 games (Extended Data Table 2)"
+
+
+@in_browser
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_never_scrolls_sideways_and_heads_stay_in_sight(results, tmp_path, width):
+    script = """
+      const root = document.documentElement;
+      const box = document.querySelector("#table2 .scroll");
+      box.scrollTo(400, 300);
+      await new Promise((done) => setTimeout(done, 50));
+      const place = (element) => element.getBoundingClientRect();
+      const row = box.querySelectorAll("tbody tr")[20].cells[0];
+      return {
+        inside: [root.scrollWidth, root.clientWidth], scrolled: [box.scrollLeft, box.scrollTop],
+        head: place(box.querySelector("th")).top - place(box).top,
+        first: place(row).left - place(box).left,
+        images: [...document.images].map((image) => image.naturalWidth > 0),
+        clipped: [...document.querySelectorAll("th button")].filter((button) => {
+          const text = document.createRange();
+          text.selectNodeContents(button);
+          return place(text).left < place(button).left || place(text).right > place(button).right;
+        }).map((button) => button.textContent),
+      };
+    """
+    file = Path("/a/very/long/path/" + "without_any_place_to_break" * 9)
+    results = replace(results, problems=(Problem(file, 3, "cut short"),))
+    said = browse(page(results, made_up()), script, tmp_path, width)
+    assert said["inside"][0] <= said["inside"][1] == width
+    assert min(said["scrolled"]) > 100
+    assert said["head"] == pytest.approx(1, abs=1)  # its box has a border
+    assert said["first"] == pytest.approx(1, abs=1)
+    assert said["images"] == [True, True]
+    assert said["clipped"] == []
+
+
+@in_browser
+@pytest.mark.parametrize("dark", [False, True])
+def test_text_stands_out_from_its_background(results, tmp_path, dark):
+    """By WCAG's measure of contrast, of which it asks 4.5."""
+    script = """
+      const numbers = (colour) => colour.split(/[^0-9.]+/).filter(Boolean).map(Number);
+      const background = (element) => {
+        const own = numbers(getComputedStyle(element).backgroundColor);
+        return own[3] === 0 ? background(element.parentElement) : own;
+      };
+      const names = ["h1", "nav a", "dt", "th button", "td", "output", ".table > p", ".warning h2"];
+      return names.map((name) => {
+        const element = document.querySelector(name);
+        return [name, numbers(getComputedStyle(element).color), background(element)];
+      });
+    """
+
+    def luminance(colour):
+        linear = [
+            c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4
+            for c in (value / 255 for value in colour[:3])
+        ]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    results = replace(results, problems=(Problem(Path("a/b/c"), None, "gone"),))
+    for name, ink, ground in browse(page(results), script, tmp_path, dark=dark):
+        low, high = sorted((luminance(ink), luminance(ground)))
+        assert (high + 0.05) / (low + 0.05) >= 4.5, name
+        assert (luminance(ground) < 0.1) == dark, name
+
+
+@in_browser
+def test_hostile_text_does_nothing_in_a_browser(results, tmp_path):
+    script = "return [typeof window.broken, document.querySelectorAll('th button').length];"
+    assert browse(hostile(results), script, tmp_path) == ["undefined", 21]
