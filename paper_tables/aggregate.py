@@ -107,7 +107,7 @@ def bootstrap(
         confidence: chance that the interval is meant to hold.
 
     Returns:
-        Without bounds (NaN) if no game has a second run: one run says nothing of its luck.
+        Without bounds (NaN) if a game has a single run, which says nothing of its luck.
 
     Raises:
         ValueError: if there is no game, or a score is missing or not finite.
@@ -115,7 +115,7 @@ def bootstrap(
     if not scores or any(len(game) == 0 or not np.isfinite(game).all() for game in scores):
         raise ValueError("scores must have a game, and each game a run, all finite")
     value = metric(scores)
-    if all(len(game) < 2 for game in scores):
+    if any(len(game) < 2 for game in scores):
         nothing = np.full_like(value, np.nan)
         return Interval(value, nothing, nothing)
     drawn = [game[generator.integers(len(game), size=(resamples, len(game)))] for game in scores]

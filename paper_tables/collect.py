@@ -1,11 +1,11 @@
-"""Read a tree of run directories strictly: what is damaged or does not belong is named, never used.
+"""A tree of run directories, read strictly: what does not belong is named, never used.
 
 A problem concerns one run and is known by file and line. The runs that have one are left out
 as a whole, so no mean is taken over what remained of a file.
 """
 
-import csv
-import math
+import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,10 @@ from typing import Any
 
 import pandas as pd
 
-from repro.games import GAMES
-from repro.records import EVALUATIONS, SCHEMA, RunDirectoryError, read_json, runs
+from paper_tables.reading import RANDOM, Problem, Run, final_games, nothing, read_run
+from repro.records import RunDirectoryError
+
+__all__ = ["Problem", "Results", "Run", "collect", "protocol_mixture"]
 
 # Settings that may differ between runs that are compared: how far a run has to go is shown
 # beside its scores; the rest changes no result.
@@ -25,39 +27,9 @@ _FREE = {
     ("training", "checkpoint_every_steps"),
     ("training", "heldout_states"),
 }
-_KINDS = pd.CategoricalDtype(["periodic", "final"])
-_WEIGHTS = pd.CategoricalDtype(["last", "best", "random"])  # in the order of their claim
-_DTYPES: dict[str, Any] = {
-    "kind": "category", "weights": "category", "step": "int64", "episode": "int32", "seed": "int64",
-    "return": "float64", "frames": "int64", "truncated": "bool", "completed": "bool",
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Why a run is left out; ``line`` counts from 1, ``None`` for a file as a whole."""
-
-    file: Path
-    line: int | None
-    what: str
-
-    def __str__(self) -> str:
-        place = f"{self.file}, line {self.line}" if self.line else str(self.file)
-        return f"{place}: {self.what}"
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run directory. ``train_frames`` are planned, 0 for the random player."""
-
-    path: Path
-    game: str
-    seed: int
-    preset: str
-    train_frames: int
-    finished: bool
-    settings: dict[str, Any]
-    provenance: dict[str, Any]
+# Settings invented after the first runs that are kept, and what was done before.
+_BEFORE = {("agent", "initial_weights"): "uniform"}
+_RUN_FILES = {"config.json", "evaluations.csv", "done.json"}
 
 
 @dataclass(frozen=True)
@@ -67,7 +39,7 @@ class Results:
     Attributes:
         runs: the sound ones.
         episodes: a row per evaluation game: ``run``, a position in ``runs``, then the columns
-            of evaluations.csv but ``seed`` (which would pass for the run's).
+            of evaluations.csv but ``seed``.
         problems: of the runs that were left out.
     """
 
@@ -76,19 +48,15 @@ class Results:
     problems: tuple[Problem, ...]
 
     def final_scores(self) -> pd.DataFrame:
-        """Every game behind a reported score: ``run``, ``game``, ``return``.
-
-        Of finished runs; of the best network (the last where no periodic evaluation chose
-        one, or the random player), the latest if there are several.
-        """
-        finished = [number for number, run in enumerate(self.runs) if run.finished]
-        rows = self.episodes[self.episodes["kind"] == "final"]
-        rows = rows[rows["run"].isin(finished)]
-        rank = rows["weights"].cat.codes.clip(upper=1)  # last 0, best and random 1
-        for key in (rank, rows["step"]):
-            most = key[rows.index].groupby(rows["run"]).transform("max")
-            rows = rows[key[rows.index] == most]
-        return self._with_game(rows[["run", "return"]])
+        """Every game behind a reported score, of finished runs: ``run``, ``game``, ``return``."""
+        by_run = dict(list(self.episodes.groupby("run")))
+        parts = [
+            final_games(run, by_run[number])[["run", "return"]]
+            for number, run in enumerate(self.runs)
+            if run.finished
+        ]
+        empty = nothing().assign(run=0)[["run", "return"]]
+        return self._with_game(pd.concat(parts or [empty]))
 
     def periodic(self) -> pd.DataFrame:
         """Each periodic evaluation: ``run``, ``game``, ``step``, ``mean``.
@@ -118,129 +86,50 @@ class Results:
 
 
 def collect(path: Path) -> Results:
-    """Read every run at or below a path.
+    """Read every run at or below a path, through links too.
 
     Raises:
         RunDirectoryError: if there is no run there, sound or not.
     """
+    if not path.exists():
+        raise RunDirectoryError(f"there is no run at or below {path}: there is no such folder")
     sound: list[tuple[Run, pd.DataFrame]] = []
     problems: list[Problem] = []
-    for found in runs(path):
-        folder = path / found.relative_to(path.resolve())  # named as the reader named it
-        run = _run(folder)
-        episodes = _episodes(folder) if isinstance(run, Run) else []
-        if isinstance(run, Run) and isinstance(episodes, pd.DataFrame):
-            sound.append((run, episodes))
+    for folder in _folders(path, problems):
+        found = read_run(folder)
+        if isinstance(found, list):
+            problems += found
         else:
-            problems += [*(run if isinstance(run, list) else []), *episodes]
+            sound.append(found)
     if not sound and not problems:
         raise RunDirectoryError(f"there is no run at or below {path}")
     parts = [episodes.assign(run=number) for number, (_, episodes) in enumerate(sound)]
     results = Results(
         tuple(run for run, _ in sound),
-        pd.concat([_nothing().assign(run=0), *parts], ignore_index=True),
+        pd.concat([nothing().assign(run=0), *parts], ignore_index=True),
         tuple(problems),
     )
     return results.without(_claimed_twice(results.runs))
 
 
-def _run(folder: Path) -> Run | list[Problem]:
-    path = folder / "config.json"
-    try:
-        config = read_json(path)
-        provenance = folder / "provenance.json"
-        made = read_json(provenance) if provenance.exists() else {}
-    except RunDirectoryError as error:
-        return [Problem(path, None, str(error))]
-    game, seed = config.get("game"), config.get("seed")
-    what = []
-    if config.get("schema") != SCHEMA:
-        what.append(f"schema {config.get('schema')}, where this version reads {SCHEMA}")
-    if game not in GAMES:
-        what.append(f"{game!r} is not one of the 49 games")
-    if game != folder.parent.name:
-        what.append(f"it says game {game!r}, the folder {folder.parent.name!r}")
-    if f"seed-{seed}" != folder.name:
-        what.append(f"it says seed {seed}, the folder {folder.name!r}")
-    if what:
-        return [Problem(path, None, one) for one in what]
-    settings = config.get("config", {})
-    return Run(
-        path=folder,
-        game=str(game),
-        seed=int(str(seed)),
-        preset=str(config.get("preset")),
-        train_frames=settings.get("training", {}).get("frames", 0),
-        finished=(folder / "done.json").exists(),
-        settings=settings,
-        provenance=made,
-    )
+def _folders(path: Path, problems: list[Problem]) -> Iterator[Path]:
+    """Find the run directories, in order; what cannot be looked into becomes a problem."""
+    seen = set()
 
+    def refuse(error: OSError) -> None:
+        problems.append(Problem(Path(error.filename), None, f"cannot be read: {error.strerror}"))
 
-def _episodes(folder: Path) -> pd.DataFrame | list[Problem]:
-    path = folder / "evaluations.csv"
-    if not path.exists():
-        return _nothing()
-    try:
-        table = pd.read_csv(path, dtype=_DTYPES, skip_blank_lines=False)
-        sound = (
-            tuple(table.columns) == EVALUATIONS
-            and set(table["kind"].cat.categories) <= set(_KINDS.categories)
-            and set(table["weights"].cat.categories) <= set(_WEIGHTS.categories)
-            and bool(table.notna().all(axis=None))
-            and bool((table["return"].abs() < math.inf).all())
-            and bool((table[["step", "frames"]] >= 0).all(axis=None))
-            and path.read_bytes().endswith(b"\n")
-        )
-    except (ValueError, OSError):  # pandas' own errors are ValueErrors
-        sound = False
-    if sound:
-        return table.drop(columns="seed").astype({"kind": _KINDS, "weights": _WEIGHTS})
-    try:
-        return list(_damage(path))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        return [Problem(path, None, f"cannot be read: {error}")]
-
-
-def _damage(path: Path) -> Iterator[Problem]:
-    """Find every bad line of a file that did not read as a whole."""
-    text = path.read_text()
-    lines = list(csv.reader(text.splitlines()))
-    if not lines or tuple(lines[0]) != EVALUATIONS:
-        yield Problem(path, 1, f"the columns are not {','.join(EVALUATIONS)}")
-        return
-    whole = len(lines) if text.endswith("\n") else len(lines) - 1
-    found = [(number, _wrong(cells)) for number, cells in enumerate(lines[1:whole], start=2)]
-    problems = [Problem(path, number, what) for number, what in found if what]
-    if whole < len(lines):
-        problems.append(Problem(path, len(lines), "the line was cut short"))
-    yield from problems or [Problem(path, None, "does not read as a table of evaluations")]
-
-
-def _wrong(cells: list[str]) -> str | None:
-    if len(cells) != len(EVALUATIONS):
-        return f"{len(cells)} cells instead of {len(EVALUATIONS)}"
-    row = dict(zip(EVALUATIONS, cells, strict=True))
-    for name, known in (("kind", _KINDS), ("weights", _WEIGHTS)):
-        if row[name] not in known.categories:
-            return f"{name} {row[name]!r} is none of {', '.join(known.categories)}"
-    for name in ("step", "episode", "seed", "frames"):
-        if not row[name].isdecimal():
-            return f"{name} {row[name]!r} is not a whole number"
-    for name in ("truncated", "completed"):
-        if row[name] not in ("True", "False"):
-            return f"{name} {row[name]!r} is neither True nor False"
-    try:
-        finite = math.isfinite(float(row["return"]))
-    except ValueError:
-        finite = False
-    return None if finite else f"return {row['return']!r} is not a finite number"
-
-
-def _nothing() -> pd.DataFrame:
-    columns = {**_DTYPES, "kind": _KINDS, "weights": _WEIGHTS}
-    del columns["seed"]
-    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})
+    for name, folders, files in os.walk(path, onerror=refuse, followlinks=True):
+        real = os.path.realpath(name)
+        if real in seen:  # a link that leads back
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        named = re.fullmatch(r"seed-\d+", Path(name).name)
+        if "config.json" in files or (named and _RUN_FILES.intersection(files)):
+            folders.clear()
+            yield Path(name)
 
 
 def _claimed_twice(found: Sequence[Run]) -> list[Problem]:
@@ -262,44 +151,54 @@ def _claimed_twice(found: Sequence[Run]) -> list[Problem]:
 
 
 def protocol_mixture(results: Results) -> list[Problem]:
-    """Name the runs whose settings differ from those of most, and in what.
+    """Name the runs that must not be averaged or compared with the others, and why.
 
-    Length of training may differ from game to game, not between the seeds of one game. A
-    setting that one of two runs does not know, being older, is no difference.
+    Those whose settings differ from those of more than half of the runs (all, if no settings
+    have more than half); finished seeds of a game that are shorter than another; and seeds of a
+    game that were played on different ROMs.
     """
-    if not results.runs:
-        return []
-    flat = {run.path: _flat(run.settings) for run in results.runs}
-    texts = Counter(repr(settings) for settings in flat.values())
-    most = texts.most_common(1)[0][0]
-    common = next(settings for settings in flat.values() if repr(settings) == most)
     problems = []
+    flat = {run.path: _flat(run) for run in results.runs}
+    texts = Counter(repr(settings) for settings in flat.values())
+    text, number = texts.most_common(1)[0] if texts else ("", 0)
+    common = next((one for one in flat.values() if repr(one) == text), {})
+    rule = "other runs have" if 2 * number > len(flat) else "another run has"
     for path, settings in flat.items():
-        shared = (name for name in common if name in settings)
-        names = [name for name in shared if settings[name] != common[name]]
-        if names:
-            shown = ", ".join(
-                f"{name} {settings[name]!r} (others {common[name]!r})" for name in names[:4]
-            )
-            what = f"another protocol than most: {shown}"
+        names = [n for n in {**common, **settings} if settings.get(n) != common.get(n)]
+        shown = ", ".join(
+            f"{name} {settings.get(name)!r} ({rule} {common.get(name)!r})" for name in names[:4]
+        )
+        if not names and rule == "another run has" and len(texts) > 1:
+            shown = f"as many runs have other settings as these of {path.name}"
+        if shown:
+            what = f"not of one protocol with the rest: {shown}"
             problems.append(Problem(path / "config.json", None, what))
-    longest: dict[str, int] = {}
-    for run in results.runs:
-        longest[run.game] = max(longest.get(run.game, 0), run.train_frames)
-    for run in results.runs:
-        if run.train_frames != longest[run.game]:
-            what = (
-                f"trained for {run.train_frames:,} frames, another seed of {run.game} for "
-                f"{longest[run.game]:,}"
-            )
-            problems.append(Problem(run.path / "config.json", None, what))
+    for game, runs in _by_game(results.runs).items():
+        longest = max((run.train_frames for run in runs if run.finished), default=0)
+        roms = Counter(str(run.provenance.get("rom_md5")) for run in runs)
+        for run in runs:
+            if run.finished and run.train_frames != longest:
+                what = f"trained for {run.train_frames:,} frames, another seed for {longest:,}"
+                problems.append(Problem(run.path / "config.json", None, f"{game}: {what}"))
+            elif len(roms) > 1:
+                what = f"{game}: ROM {run.provenance.get('rom_md5')}, and not so in other seeds"
+                problems.append(Problem(run.path / "provenance.json", None, what))
     return problems
 
 
-def _flat(settings: dict[str, Any]) -> dict[str, Any]:
+def _by_game(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        found.setdefault(run.game, []).append(run)
+    return found
+
+
+def _flat(run: Run) -> dict[str, Any]:
+    """Every setting that must be the same, the random player's among them."""
+    given = {(part, name): v for part, values in run.settings.items() for name, v in values.items()}
+    before = _BEFORE if run.preset != RANDOM else {}
     return {
-        f"{part}.{name}": value
-        for part, values in settings.items()
-        for name, value in (values.items() if isinstance(values, dict) else [("", values)])
+        f"{part}.{name}".lstrip("."): value
+        for (part, name), value in sorted({**before, **given}.items())
         if (part, name) not in _FREE
     }

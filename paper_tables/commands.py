@@ -4,8 +4,9 @@ Nothing heavy is imported before a command runs.
 """
 
 import argparse
+import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,18 +19,24 @@ if TYPE_CHECKING:
 BASELINES = ("nature2015", "wang2016", "human_starts", "world_record")
 ALSO = ("wang_dqn", "double_dqn", "dueling", "pfrl", "chainerrl", "nnabla_rl")
 FORMATS = ("md", "csv", "tex", "html")
+_RANDOM, _ABLATIONS = Path("results/random"), Path("results/ablations")
 
 
 class DamagedResultsError(RuntimeError):
     """Some runs cannot be used; the first line of the message counts them."""
 
 
-def load(path: Path, leave_out: bool) -> "Results":
+def load(
+    path: Path,
+    leave_out: bool,
+    check: "Callable[[Results], Sequence[Problem]] | None" = None,
+) -> "Results":
     """Collect a tree of runs under one protocol, naming on standard error what is wrong with it.
 
     Args:
         path: a run, a game or a suite.
         leave_out: go on without the runs that have a problem.
+        check: finds further problems.
 
     Raises:
         RunDirectoryError: if there is no run.
@@ -39,7 +46,11 @@ def load(path: Path, leave_out: bool) -> "Results":
 
     results = collect(path)
     results = results.without(protocol_mixture(results))
+    if check is not None:
+        results = results.without(check(results))
     _name(results.problems)
+    if results.problems and not results.runs:
+        raise DamagedResultsError(f"no run at or below {path} can be used")
     if results.problems and not leave_out:
         folders = {problem.file.parent for problem in results.problems}
         raise DamagedResultsError(
@@ -58,18 +69,14 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def paper_tables(options: argparse.Namespace) -> "tuple[Results, list[Table]]":
+def paper_tables(options: argparse.Namespace, drawn: bool = False) -> "tuple[Results, list[Table]]":
     """The suite's results, and all tables that the options ask for, in the paper's order."""
     from paper_tables import summary, tables
 
     leave_out = options.leave_out_damaged
-    results = load(options.suite, leave_out)
-    random = load(options.random, leave_out) if options.random.is_dir() else None
-    variants = {
-        key: load(options.ablations / key, leave_out)
-        for key in tables.ABLATIONS
-        if (options.ablations / key).is_dir()
-    }
+    results = load_trained(options, drawn)
+    random = _random(options.random or _RANDOM, leave_out, must_exist=options.random is not None)
+    variants = _variants(options.ablations or _ABLATIONS, leave_out, options.ablations is not None)
     return results, [
         tables.hyperparameters(results),
         tables.scores(results, random, options.baseline, options.also),
@@ -77,6 +84,57 @@ def paper_tables(options: argparse.Namespace) -> "tuple[Results, list[Table]]":
         tables.normalised(results),
         summary.aggregates(results, options.seed, options.baseline),
     ]
+
+
+def load_trained(options: argparse.Namespace, drawn: bool = False) -> "Results":
+    """The suite of trained runs; ``drawn`` if their learning curves are needed too.
+
+    Raises:
+        RunDirectoryError, DamagedResultsError: as :func:`load`, or if they are the random player's.
+    """
+    check = _undrawable if drawn else None
+    results = load(options.suite, options.leave_out_damaged, check)
+    if any(run.preset == "random" for run in results.runs):
+        raise RunDirectoryError(
+            f"{options.suite} holds runs of the random player; give it as --random, beside a suite "
+            "of trained runs"
+        )
+    return results
+
+
+def _undrawable(results: "Results") -> "list[Problem]":
+    from paper_tables.reading import learning_problems
+
+    return [problem for run in results.runs for problem in learning_problems(run)]
+
+
+def _random(path: Path, leave_out: bool, must_exist: bool) -> "Results | None":
+    if not path.is_dir() and not must_exist:
+        return None
+    results = load(path, leave_out)
+    if any(run.preset != "random" for run in results.runs):
+        raise RunDirectoryError(f"{path} holds trained runs, not the random player's")
+    return results
+
+
+def _variants(folder: Path, leave_out: bool, must_exist: bool) -> "dict[str, Results]":
+    from paper_tables.tables import ABLATIONS, foreign
+
+    if not folder.is_dir():
+        if must_exist:
+            raise RunDirectoryError(f"there is no folder {folder}")
+        return {}
+    found = sorted(place.name for place in folder.iterdir() if place.is_dir())
+    unknown = [name for name in found if name not in ABLATIONS]
+    if unknown:
+        raise RunDirectoryError(
+            f"{folder / unknown[0]} is no variant; there are: {', '.join(ABLATIONS)}"
+        )
+    return {
+        key: load(folder / key, leave_out, functools.partial(foreign, key))
+        for key in ABLATIONS
+        if key in found
+    }
 
 
 def add_tables(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
@@ -120,7 +178,7 @@ def add_figures(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     def run(options: argparse.Namespace) -> int:
         from paper_tables import gallery, style
 
-        results = load(options.suite, options.leave_out_damaged)
+        results = load_trained(options, drawn=True)
         folder = options.out or options.suite / "figures"
         for plate in gallery.draw(results, options.games, options.baseline, options.seed):
             _make(folder)
@@ -143,7 +201,7 @@ def add_report(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     def run(options: argparse.Namespace) -> int:
         from paper_tables import gallery, report
 
-        results, made = paper_tables(options)
+        results, made = paper_tables(options, drawn=True)
         pictures = [
             report.Picture(plate.key, plate.caption, gallery.svg(plate))
             for plate in gallery.draw(results, options.games, options.baseline, options.seed)
@@ -159,14 +217,15 @@ def add_report(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
 
 def add_compare(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     """`repro compare`."""
-    kinds = "a suite of runs, or a published column: dqn, linear, contingency, " + ", ".join(ALSO)
+    columns = ("dqn", "linear", "contingency", "random", "human", *ALSO)
+    kinds = f"a suite of runs, or a published column: {', '.join(columns)}"
     parser.add_argument("one", metavar="A", help=kinds)
     parser.add_argument("other", metavar="B", help="what A is compared with, likewise")
     _add_baseline(parser)
     _add_seed(parser)
     _add_leave_out(parser)
     parser.add_argument(
-        "--format", choices=FORMATS, default="md", help="of what is printed [default md]"
+        "--out", type=Path, metavar="FOLDER", help="also write both tables there, in all formats"
     )
 
     def run(options: argparse.Namespace) -> int:
@@ -177,7 +236,10 @@ def add_compare(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
             for name in (options.one, options.other)
         )
         for table in compare.compare(one, other, options.baseline, options.seed):
-            print(render.FACES[options.format](table))
+            print(render.markdown(table))
+            if options.out:
+                for kind, face in render.FACES.items():
+                    _write(options.out / f"{table.key}.{kind}", face(table))
         return 0
 
     parser.set_defaults(run=run)
@@ -192,13 +254,13 @@ def _add_suite(parser: argparse.ArgumentParser) -> None:
 
 def _add_table_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--random", type=Path, default=Path("results/random"), metavar="SUITE",
-        help="runs of the random player, if there [default results/random]",
+        "--random", type=Path, metavar="SUITE",
+        help=f"runs of the random player [default {_RANDOM}, if there]",
     )  # fmt: skip
     parser.add_argument(
-        "--ablations", type=Path, default=Path("results/ablations"), metavar="FOLDER",
+        "--ablations", type=Path, metavar="FOLDER",
         help="a suite per variant: replay_and_target, replay_no_target, no_replay_target, "
-        "no_replay_no_target, linear_network [default results/ablations]",
+        f"no_replay_no_target, linear_network [default {_ABLATIONS}, if there]",
     )  # fmt: skip
     _add_baseline(parser)
     parser.add_argument(
@@ -251,6 +313,8 @@ def _add_out(parser: argparse.ArgumentParser, name: str) -> None:
 
 def _write(path: Path, text: str) -> None:
     _make(path.parent)
+    if path.is_dir():
+        raise RunDirectoryError(f"{path} is a folder; name a file")
     write_atomic(path, text.encode())
 
 

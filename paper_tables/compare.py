@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from paper_tables import aggregate, summary
-from paper_tables.aggregate import Metric, Scores
+from paper_tables.caveats import caveats
 from paper_tables.collect import Results
-from paper_tables.reference import BASELINES, COLUMNS
+from paper_tables.reference import BASELINES, COLUMNS, SOURCES
 from paper_tables.render import Column, Table
 from paper_tables.tables import our_scores
 from paper_tables.verdicts import SEEDS_FOR_SPREAD, SIGNIFICANCE
@@ -39,6 +39,13 @@ class Side:
             return COLUMNS[self.name].load()
         found = {game: score.mean for game, score in our_scores(self.results).items()}
         return pd.Series(found, dtype=float)
+
+    def notes(self) -> list[str]:
+        """What a reader must know of it."""
+        if self.results is None:
+            source = SOURCES[COLUMNS[self.name].table]
+            return [f"{self.name}: {source.publication} ({source.protocol})."]
+        return [f"{self.name}: {note}" for note in caveats(self.results)]
 
 
 def side(name: str, load: Callable[[Path], Results]) -> Side:
@@ -69,13 +76,15 @@ def compare(one: Side, other: Side, baseline: str, seed: int) -> tuple[Table, Ta
     raw_mine, raw_theirs = one.raw(), other.raw()
     rows = []
     for name, game in GAMES.items():
-        if name not in mine and name not in theirs:
+        if name not in raw_mine and name not in raw_theirs:
             continue
         a, b = mine.get(name), theirs.get(name)
         rows.append(
             {
                 "game": name,
                 "title": game.title,
+                "one_is": one.name,
+                "other_is": other.name,
                 "one": raw_mine.get(name, np.nan),
                 "other": raw_theirs.get(name, np.nan),
                 "one_normalised": np.nan if a is None else a.mean(),
@@ -88,7 +97,7 @@ def compare(one: Side, other: Side, baseline: str, seed: int) -> tuple[Table, Ta
         )
     columns = ("one", "other", "one_normalised", "other_normalised", "difference")
     frame = pd.DataFrame(rows, columns=[
-        "game", "title", *columns, "one_runs", "other_runs", "verdict",
+        "game", "title", "one_is", "other_is", *columns, "one_runs", "other_runs", "verdict",
     ])  # fmt: skip
     games = Table(
         "compare",
@@ -109,6 +118,8 @@ def compare(one: Side, other: Side, baseline: str, seed: int) -> tuple[Table, Ta
             f"Normalised: 0 is random play, 1 human ({BASELINES[baseline].title}). The verdict is "
             f"of Welch's two-sided t-test at {SIGNIFICANCE:g} over runs, from {SEEDS_FOR_SPREAD} "
             "on either side; with fewer it only says which is higher.",
+            *one.notes(),
+            *other.notes(),
         ),
     )
     return games, _aggregates(one, other, mine, theirs, seed)
@@ -138,11 +149,12 @@ def _aggregates(
     both = [game for game in mine if game in theirs]
     a, b = [mine[game] for game in both], [theirs[game] for game in both]
     rows = [
-        {"title": title, **_interval("one", metric, a, seed), **_interval("other", metric, b, seed)}
+        (title, *summary.bounds(metric, a, seed), *summary.bounds(metric, b, seed))
         for title, metric in summary.METRICS.values()
     ]
     better = aggregate.probability_of_improvement(b)
-    rows.append({"title": "probability of improvement", **_interval("one", better, a, seed)})
+    missing = (np.nan,) * 3
+    rows.append(("probability of improvement", *summary.bounds(better, a, seed), *missing))
     names = ["one", "one_low", "one_high", "other", "other_low", "other_high"]
     titles = [one.name, "from", "to", other.name, "from", "to"]
     return Table(
@@ -155,14 +167,9 @@ def _aggregates(
         ),
         (
             f"95% percentile bootstrap, runs resampled within each game (seed {seed}); for the "
-            "probability of improvement, those of the first side only.",
+            "probability of improvement, those of the first side only. None unless every game has "
+            "two runs.",
+            *one.notes(),
+            *other.notes(),
         ),
     )
-
-
-def _interval(name: str, metric: Metric, scores: Scores, seed: int) -> dict[str, float]:
-    if not scores:
-        return {}
-    found = aggregate.bootstrap(metric, scores, np.random.default_rng(seed))
-    bounds = {"": found.value, "_low": found.low, "_high": found.high}
-    return {f"{name}{end}": float(value) for end, value in bounds.items()}

@@ -12,6 +12,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from numpy.typing import NDArray
 
 from paper_tables import aggregate, reference, style, summary, tables
+from paper_tables.caveats import FULL_LENGTH_FRAMES
 from paper_tables.collect import Results
 from paper_tables.normalise import human_normalised, scale
 from paper_tables.reference import BASELINES
@@ -97,7 +98,7 @@ def _percent_ours(results: Results, baseline: str) -> dict[str, tuple[float, flo
 def _shortened(results: Results) -> str:
     """What the name of ours must add if not every run was trained as long as the paper's."""
     lengths = [run.train_frames for run in results.runs if run.finished]
-    short = sum(frames < tables.FULL_LENGTH_FRAMES for frames in lengths)
+    short = sum(frames < FULL_LENGTH_FRAMES for frames in lengths)
     return f"\n({short} of {len(lengths)} runs shorter than the paper's)" if short else ""
 
 
@@ -159,7 +160,7 @@ def performance_profiles(results: Results, baseline: str = "nature2015", seed: i
     """Draw which share of runs scores above any bound: ours and the printed learners.
 
     The band is the 95% bootstrap interval with runs resampled within each game; there is none
-    where no game has two runs.
+    unless every game has two runs.
 
     Args:
         results: trained runs.

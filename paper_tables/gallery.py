@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from paper_tables import curves, figures, inspected, style
 from paper_tables.collect import Results, Run
+from paper_tables.normalise import scale
 from paper_tables.reference import BASELINES
 from repro.games import GAMES
 
@@ -48,9 +49,10 @@ def draw(
             "Score and mean action value over held-out states during training (Fig. 2)",
             curves.training_progress(results, shown),
         )
+    number, human = len(scale(baseline)[0]), BASELINES[baseline].title
     yield Plate(
         "fig3",
-        f"Human-normalised scores on 49 games, {BASELINES[baseline].title} (Fig. 3)",
+        f"Human-normalised scores on {number} games, {human} (Fig. 3)",
         figures.normalised_bars(results, baseline),
     )
     for one in results.runs:

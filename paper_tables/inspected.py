@@ -73,6 +73,10 @@ def _load(folder: Path) -> _Inspection:
         start, stop = map(int, found["stretch"])
         actions = [str(name) for name in found["actions"]]
         marks, screens = ([int(step) for step in found[name]] for name in ("marks", "screens"))
+        if not (actions and marks and screens):
+            raise ValueError("nothing to show")
+        if found["game"] != folder.parent.parent.name:
+            raise ValueError("of another game")
         title = (
             f"{GAMES[found['game']].title}, seed {found['run_seed']}, "
             f"{found['weights']} network (step {found['weights_step']:,})"

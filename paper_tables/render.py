@@ -17,21 +17,28 @@ class Column:
         title: above the column.
         decimals: of numbers; ``None`` for text.
         missing: shown where there is no value.
+        instead: column of the frame whose text is shown there instead.
     """
 
     name: str
     title: str
     decimals: int | None = None
     missing: str = "-"
+    instead: str = ""
 
-    def cell(self, value: object) -> str:
-        """One value as text."""
-        if value is None or (isinstance(value, float) and np.isnan(value)):
-            return self.missing
+    def cells(self, frame: pd.DataFrame) -> list[str]:
+        """The column as text."""
+        missing = frame[self.instead] if self.instead else [self.missing] * len(frame)
+        return [
+            str(other) if pd.isna(value) else self._text(value)
+            for value, other in zip(frame[self.name], missing, strict=True)
+        ]
+
+    def _text(self, value: object) -> str:
         if self.decimals is None:
             return str(value)
         number = float(str(value))
-        return str(number) if np.isinf(number) else f"{number:,.{self.decimals}f}"
+        return str(number) if np.isinf(number) else f"{number:z,.{self.decimals}f}"
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ class Table:
 
     def cells(self) -> list[list[str]]:
         """All rows as text."""
-        shown = [[column.cell(v) for v in self.frame[column.name]] for column in self.columns]
+        shown = [column.cells(self.frame) for column in self.columns]
         return [list(row) for row in zip(*shown, strict=True)]
 
 
@@ -199,6 +206,6 @@ def _right(column: Column) -> str:
 
 
 def _sortable(value: object) -> str:
-    if isinstance(value, int | float | np.number) and np.isfinite(value):
+    if isinstance(value, int | float | np.number) and np.isfinite(float(value)):
         return f' data-value="{float(value)!r}"'
     return ""

@@ -149,11 +149,11 @@ def _origin(run: Run) -> dict[str, object]:
     }
 
 
-def _flat(parts: Mapping[str, Any]) -> dict[tuple[str, str], str]:
+def _flat(parts: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], str]:
     return {
-        (part, name) if isinstance(values, Mapping) else ("run", part): _text(value)
+        (part or "run", name): _text(value)
         for part, values in parts.items()
-        for name, value in (values if isinstance(values, Mapping) else {part: values}).items()
+        for name, value in values.items()
     }
 
 

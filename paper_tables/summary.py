@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from paper_tables import aggregate
 from paper_tables.aggregate import Metric, Scores
+from paper_tables.caveats import caveats
 from paper_tables.collect import Results
 from paper_tables.normalise import human_normalised, scale
 from paper_tables.reference import BASELINES, COLUMNS
@@ -19,6 +20,8 @@ METRICS: dict[str, tuple[str, Metric]] = {
     "share_75": ("share of games at 75% of human", aggregate.share_at_least(0.75)),
     "share_100": ("share of games at 100% of human", aggregate.share_at_least(1.0)),
 }
+
+_OURS = ("ours", "low", "high")
 
 
 def run_scores(results: Results, baseline: str = "nature2015") -> dict[str, NDArray[np.float64]]:
@@ -58,7 +61,7 @@ def aggregates(results: Results, seed: int = 0, baseline: str = "nature2015") ->
             {
                 "metric": key,
                 "title": title,
-                **_interval(metric, mine, seed),
+                **dict(zip(_OURS, bounds(metric, mine, seed), strict=True)),
                 "dqn_same_games": float(metric(same)) if same else np.nan,
                 "dqn_all_games": float(metric(list(printed.values()))),
             }
@@ -68,7 +71,7 @@ def aggregates(results: Results, seed: int = 0, baseline: str = "nature2015") ->
         {
             "metric": "improvement",
             "title": "probability of improvement over the printed DQN",
-            **_interval(better, mine, seed),
+            **dict(zip(_OURS, bounds(better, mine, seed), strict=True)),
         }
     )
     return Table(
@@ -86,16 +89,18 @@ def aggregates(results: Results, seed: int = 0, baseline: str = "nature2015") ->
         (
             f"Normalised by {BASELINES[baseline].title}; runs per game: "
             f"{_runs_per_game(mine)}. Intervals: 95%, percentile bootstrap with runs resampled "
-            f"within each game (seed {seed}); none where no game has two runs.",
+            f"within each game (seed {seed}); none unless every game has two runs.",
+            *caveats(results),
         ),
     )
 
 
-def _interval(metric: Metric, scores: Scores, seed: int) -> dict[str, float]:
+def bounds(metric: Metric, scores: Scores, seed: int) -> tuple[float, float, float]:
+    """Value and interval of a metric; NaN where there are no scores."""
     if not scores:
-        return {"ours": np.nan, "low": np.nan, "high": np.nan}
+        return np.nan, np.nan, np.nan
     found = aggregate.bootstrap(metric, scores, np.random.default_rng(seed))
-    return {"ours": float(found.value), "low": float(found.low), "high": float(found.high)}
+    return float(found.value), float(found.low), float(found.high)
 
 
 def _runs_per_game(scores: Scores) -> str:

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from paper_tables import reference
-from paper_tables.collect import Results
+from paper_tables.caveats import caveats, setting
+from paper_tables.collect import Problem, Results
 from paper_tables.normalise import human_normalised, scale
 from paper_tables.reference import BASELINES, COLUMNS
 from paper_tables.render import Column, Table
@@ -14,7 +15,6 @@ from paper_tables.verdicts import TEST, Score, score, verdict
 from repro.games import GAMES
 
 NOT_RUN, UNFINISHED, LEFT_OUT = "not run", "unfinished", "left out"
-FULL_LENGTH_FRAMES = 200_000_000  # 50 million steps: ledger row 23
 ABLATION_FRAMES = 40_000_000  # 10 million steps: Extended Data Tables 3 and 4
 ABLATIONS = {
     "replay_and_target": "replay, target network",
@@ -48,13 +48,12 @@ def state(results: Results, game: str) -> str:
 def hyperparameters(results: Results) -> Table:
     """Extended Data Table 1: the printed settings, beside those of the runs."""
     frame = reference.load("nature2015_hyperparameters").reset_index()
-    ours = []
-    for field in frame["field"]:
-        part, name = field.split(".")
-        values = {run.settings.get(part, {}).get(name) for run in results.runs} - {None}
-        ours.append(" or ".join(f"{value:,}" for value in sorted(values)) or NOT_RUN)
-    frame["ours"] = ours
-    frame["printed"] = [f"{value:,.10g}" for value in frame["printed"]]
+    frame["ours"] = [
+        " or ".join(sorted({_text(v) for run in results.runs if (v := setting(run, field))
+                            is not None})) or NOT_RUN
+        for field in frame["field"]
+    ]  # fmt: skip
+    frame["printed"] = [_text(value) for value in frame["printed"]]
     frame["note"] = frame["note"].fillna("")
     columns = ("name", "printed", "unit", "ours", "field", "note")
     titles = ("hyperparameter", "printed", "unit", "ours", "setting", "note")
@@ -65,6 +64,16 @@ def hyperparameters(results: Results) -> Table:
         tuple(Column(*pair, missing="") for pair in zip(columns, titles, strict=True)),
         ("Ours: of all runs of the suite; several values mean that runs differ.",),
     )
+
+
+def _text(value: object) -> str:
+    """A setting as a reader likes it; the reference's numbers come as text."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    try:
+        return f"{float(str(value)):,.10g}"
+    except ValueError:
+        return str(value)
 
 
 def scores(
@@ -84,7 +93,8 @@ def scores(
     printed = reference.load("nature2015_scores").to_dict("index")
     ours, ours_random = our_scores(results), our_scores(random) if random else {}
     zero, one = (bounds.reindex(list(GAMES)) for bounds in scale(baseline))
-    planned = {run.game: run.train_frames for run in results.runs}
+    planned = {run.game: run.train_frames for run in results.runs if run.game not in ours}
+    planned |= {run.game: run.train_frames for run in results.runs if run.finished}
     rows = []
     for name, game in GAMES.items():
         line, mine, low = printed[name], ours.get(name), ours_random.get(name)
@@ -108,7 +118,7 @@ def scores(
                 "seeds": mine.seeds if mine else 0,
                 "unfinished": sum(run.game == name and not run.finished for run in results.runs),
                 "episodes": mine.episodes if mine else 0,
-                "train_frames": planned.get(name, np.nan),
+                "train_frames": planned.get(name),
                 "dqn_percent_printed": line["dqn_percent_human_printed"],
                 "dqn_percent": 100 * human_normalised(line["dqn"], zero[name], one[name]),
                 "ours_percent": 100 * human_normalised(mine.mean, zero[name], one[name])
@@ -119,7 +129,7 @@ def scores(
                 else state(results, name),
             }
         )
-    frame = pd.DataFrame(rows)
+    frame = pd.DataFrame(rows).astype({"train_frames": "Int64"})
     shown = [
         Column("title", "game"),
         Column("random", "random", 1),
@@ -129,8 +139,8 @@ def scores(
         Column("human", "human", 1),
         Column("dqn", "DQN", 1),
         Column("dqn_sd", "s.d.", 1),
-        *(Column(key, COLUMNS[key].title, 1) for key in also),
-        Column("ours", "ours", 1, NOT_RUN),
+        *(Column(key, COLUMNS[key].title, 1) for key in dict.fromkeys(also)),
+        Column("ours", "ours", 1, instead="verdict"),
         Column("ours_low", "from", 1),
         Column("ours_high", "to", 1),
         Column("ours_episode_sd", "s.d., games", 1),
@@ -147,12 +157,12 @@ def scores(
         frame,
         tuple(shown),
         (
-            f"Percentages: random play 0, human 100; {BASELINES[baseline].title}.",
+            f"Percentages: random play 0, human 100; {BASELINES[baseline].title}, from unrounded "
+            "scores where these are known.",
             TEST,
-            *_lengths(results, FULL_LENGTH_FRAMES),
-            *_unfinished(results),
-            *_left_out(results),
-            MISPRINTS,
+            *caveats(results),
+            *(f"Random player: {note}" for note in (caveats(random, 0) if random else ())),
+            *((MISPRINTS,) if baseline == "nature2015" else ()),
         ),
     )
 
@@ -162,9 +172,10 @@ def brief(table: Table) -> Table:
     names = ["title", "random", "human", "dqn", "dqn_sd", "ours", "ours_episode_sd", "seeds",
              "train_frames", "dqn_percent", "ours_percent", "verdict"]  # fmt: skip
     run = table.frame[table.frame["verdict"] != NOT_RUN]
+    scored = int(run["ours"].notna().sum())
     return Table(
         "summary",
-        f"{len(run)} of {len(table.frame)} games run",
+        f"{scored} of {len(table.frame)} games run",
         run,
         tuple(column for column in table.columns if column.name in names),
         tuple(note for note in table.notes if note != MISPRINTS),
@@ -202,6 +213,7 @@ def normalised(results: Results) -> Table:
                 for humans in BASELINES.values()
             ),
             "No percentage where a human is not above random play (human starts: Video Pinball).",
+            *caveats(results),
         ),
     )
 
@@ -220,23 +232,26 @@ def ablations(suites: Mapping[str, Results]) -> tuple[Table, Table]:
     values: dict[str, list[object]] = {
         "game": list(printed.index), "title": [GAMES[name].title for name in printed.index]
     }  # fmt: skip
-    notes = []
     for key in ABLATIONS:
         results = suites.get(key)
         best = _highest(results) if results else {}
         values[key] = list(printed[key])
         values[f"our_{key}"] = [best.get(name, np.nan) for name in printed.index]
-        if results:
-            notes += [f"{ABLATIONS[key]}: {note}" for note in _lengths(results, ABLATION_FRAMES)]
-            notes += [*_unfinished(results), *_left_out(results)]
+        values[f"state_{key}"] = [
+            "done" if name in best else state(results, name) if results else NOT_RUN
+            for name in printed.index
+        ]
     frame = pd.DataFrame(values)
 
     def table(key: str, title: str, variants: Sequence[str]) -> Table:
-        shown = [Column("title", "game")]
+        shown, notes = [Column("title", "game")], []
         for variant in variants:
-            shown.append(Column(variant, ABLATIONS[variant], 1))
-            shown.append(Column(f"our_{variant}", "ours", 1, NOT_RUN))
-        names = ["game", "title", *(f"{o}{v}" for v in variants for o in ("", "our_"))]
+            title_ = ABLATIONS[variant]
+            shown.append(Column(variant, title_, 1))
+            shown.append(Column(f"our_{variant}", "ours", 1, instead=f"state_{variant}"))
+            if suite := suites.get(variant):
+                notes += [f"{title_}: {note}" for note in caveats(suite, ABLATION_FRAMES)]
+        names = ["game", "title", *(f"{o}{v}" for v in variants for o in ("", "our_", "state_"))]
         first = "Printed and ours: the highest periodic evaluation; ours averaged over seeds."
         return Table(key, title, frame[names], tuple(shown), (first, *notes))
 
@@ -250,6 +265,34 @@ def ablations(suites: Mapping[str, Results]) -> tuple[Table, Table]:
     )
 
 
+def foreign(variant: str, results: Results) -> list[Problem]:
+    """Name the runs of an ablation suite that are not of that variant."""
+    problems = []
+    for run in results.runs:
+        replay, batch = setting(run, "agent.replay_steps"), setting(run, "agent.minibatch")
+        target, update = (setting(run, f"agent.{n}_every_steps") for n in ("target", "update"))
+        numbers = (replay, batch, target, update)
+        if not all(isinstance(one, int) for one in numbers):
+            has = {"network": setting(run, "agent.network")}
+        else:
+            replay, batch, target, update = (int(str(one)) for one in numbers)
+            has = {
+                "network": setting(run, "agent.network"),
+                "replay": replay > 10 * batch,
+                "target network": target > update,
+            }
+        wanted = {
+            "network": "linear" if variant == "linear_network" else "nature",
+            "replay": not variant.startswith("no_replay"),
+            "target network": not variant.endswith("no_target"),
+        }
+        wrong = [f"{name} {has.get(name)!r}" for name in wanted if has.get(name) != wanted[name]]
+        if wrong:
+            what = f"not of the variant {variant}: {', '.join(wrong)}"
+            problems.append(Problem(run.path / "config.json", None, what))
+    return problems
+
+
 def _highest(results: Results) -> dict[str, float]:
     """Mean over finished runs of a game of their highest periodic evaluation."""
     rows = results.periodic()
@@ -258,25 +301,3 @@ def _highest(results: Results) -> dict[str, float]:
         str(game): float(mean)
         for game, mean in rows.groupby(["game", "run"])["mean"].max().groupby("game").mean().items()
     }
-
-
-def _lengths(results: Results, full_frames: int) -> list[str]:
-    """Name the runs that did not train as long as the paper's."""
-    short: dict[int, set[str]] = {}
-    for run in results.runs:
-        if run.train_frames != full_frames:
-            short.setdefault(run.train_frames, set()).add(GAMES[run.game].title)
-    return [
-        f"Trained for {frames:,} emulator frames instead of {full_frames:,}: "
-        f"{', '.join(sorted(titles))}."
-        for frames, titles in sorted(short.items())
-    ]
-
-
-def _unfinished(results: Results) -> list[str]:
-    names = [f"{GAMES[run.game].title} seed {run.seed}" for run in results.runs if not run.finished]
-    return [f"Unfinished, and not counted: {', '.join(names)}."] if names else []
-
-
-def _left_out(results: Results) -> list[str]:
-    return [f"Left out: {problem}." for problem in results.problems]

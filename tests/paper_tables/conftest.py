@@ -8,7 +8,7 @@ HEADER = "kind,weights,step,episode,seed,return,frames,truncated,completed"
 SETTINGS = {
     "environment": "atari",
     "protocol": {"sticky_probability": 0.0, "eval_cap_frames": 18_000, "noop_max_frames": 30},
-    "agent": {"minibatch": 32, "learning_rate": 0.00025},
+    "agent": {"network": "nature", "minibatch": 32, "learning_rate": 0.00025},
     "training": {"frames": 200_000_000, "final_episodes": 30},
 }
 
@@ -40,8 +40,16 @@ class Suite:
         rows += [f"final,best,1000,{i},{i},{value},900,False,True" for i, value in enumerate(final)]
         (path / "evaluations.csv").write_text("\n".join(rows) + "\n")
         if finished:
-            (path / "done.json").write_text(json.dumps({"mean_return": 0.0}))
+            self.finish(path, final)
         return path
+
+    @staticmethod
+    def finish(path, final, weights="best", step=1000):
+        """Write the file that comes last."""
+        numbers = [float(value) for value in final if isinstance(value, int | float)]
+        mean = sum(numbers) / max(len(numbers), 1)
+        done = {"weights": weights, "weights_step": step, "episodes": len(final)}
+        (path / "done.json").write_text(json.dumps(done | {"mean_return": mean}))
 
 
 @pytest.fixture

@@ -43,15 +43,16 @@ def test_best_weights_and_the_latest_step_count(suite):
     assert list(collect(suite.folder).final_scores()["return"]) == [5.0]
 
 
-def test_the_last_network_counts_where_there_is_no_best(suite):
+def test_the_network_that_done_json_names_counts(suite):
     path = suite.run("pong", 0) / "evaluations.csv"
     with path.open("a") as file:
         file.write("final,last,2000,0,1,9.0,900,False,True\n")
+    suite.finish(path.parent, [9.0], "last", 2000)
     assert list(collect(suite.folder).final_scores()["return"]) == [9.0]
 
 
 def test_games_cut_short_by_the_evaluation_do_not_count_and_none_count_as_zero(suite):
-    path = suite.run("pong", 0, periodic=[(250, [8.0])]) / "evaluations.csv"
+    path = suite.run("pong", 0, periodic=[(250, [8.0])], finished=False) / "evaluations.csv"
     with path.open("a") as file:
         file.write("periodic,last,250,1,1,-50.0,900,False,False\n")
         file.write("periodic,last,500,0,1,-50.0,900,False,False\n")
@@ -158,7 +159,7 @@ def test_runs_of_another_protocol_are_named_with_what_differs(suite):
     results = collect(suite.folder)
     (problem,) = protocol_mixture(results)
     assert problem.file.parent == odd
-    assert "protocol.sticky_probability 0.25 (others 0.0)" in problem.what
+    assert "protocol.sticky_probability 0.25 (other runs have 0.0)" in problem.what
     kept = results.without([problem])
     assert [run.game for run in kept.runs] == ["pong", "pong"]
     assert list(kept.final_scores()["run"]) == [0, 1]
@@ -171,7 +172,106 @@ def test_length_may_differ_between_games_not_between_seeds(suite):
     assert protocol_mixture(collect(suite.folder)) == []
     suite.run("alien", 1, final=[1.0], training__frames=4_000_000)
     (problem,) = protocol_mixture(collect(suite.folder))
-    assert "3,000,000 frames, another seed of alien for 4,000,000" in problem.what
+    assert "alien: trained for 3,000,000 frames, another seed for 4,000,000" in problem.what
+
+
+def test_a_longer_run_that_has_just_begun_evicts_nothing(suite):
+    suite.run("pong", 0, final=[1.0], training__frames=3_000_000)
+    suite.run("pong", 1, finished=False)
+    assert protocol_mixture(collect(suite.folder)) == []
+
+
+def test_without_a_majority_all_runs_are_named(suite):
+    suite.run("pong", 0, final=[1.0])
+    suite.run("alien", 0, final=[1.0], protocol__sticky_probability=0.25)
+    assert len(protocol_mixture(collect(suite.folder))) == 2
+
+
+def test_seeds_on_different_roms_are_named(suite):
+    for seed, md5 in enumerate("ab"):
+        path = suite.run("pong", seed, final=[1.0])
+        (path / "provenance.json").write_text(json.dumps({"rom_md5": md5}))
+    assert all("ROM" in one.what for one in protocol_mixture(collect(suite.folder)))
+    assert len(protocol_mixture(collect(suite.folder))) == 2
+
+
+def test_a_setting_that_one_run_lacks_is_a_difference(suite):
+    suite.run("pong", 0, final=[1.0])
+    suite.run("pong", 1, final=[1.0])
+    path = suite.run("pong", 2, final=[1.0]) / "config.json"
+    config = json.loads(path.read_text())
+    del config["config"]["agent"]["minibatch"]
+    path.write_text(json.dumps(config))
+    (problem,) = protocol_mixture(collect(suite.folder))
+    assert "agent.minibatch None (other runs have 32)" in problem.what
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "what"),
+    [
+        ("evaluations.csv", None, "has 0 of the 2 final games that done.json counts"),
+        ("evaluations.csv", "periodic", "has 0 of the 2"),
+        ("evaluations.csv", "changed", "have a mean of 4, done.json says 2.0"),
+        ("done.json", "{}", "does not say how many games"),
+        ("done.json", "[", "cannot be read"),
+        ("config.json", None, "is missing"),
+    ],
+)
+def test_a_finished_run_must_agree_with_itself(suite, file, text, what):
+    path = suite.run("pong", 0, final=[1.0, 3.0]) / file
+    if text is None:
+        path.unlink()
+    elif text == "periodic":
+        path.write_text(path.read_text().replace("final,best", "periodic,last"))
+    elif text == "changed":
+        path.write_text(path.read_text().replace("3.0", "7.0"))
+    else:
+        path.write_text(text)
+    results = collect(suite.folder)
+    assert results.runs == ()
+    ((_, _, said),) = problems(results)
+    assert what in said
+
+
+def test_repeated_games_are_named_by_line(suite):
+    path = suite.run("pong", 0, final=[1.0, 3.0]) / "evaluations.csv"
+    path.write_text(path.read_text() + path.read_text().splitlines()[2] + "\n")
+    ((_, line, what),) = problems(collect(suite.folder))
+    assert line == 4
+    assert "there already" in what
+
+
+def test_many_bad_lines_are_counted_not_listed(suite):
+    path = suite.run("pong", 0, final=range(100)) / "evaluations.csv"
+    path.write_text(path.read_text().replace("True\n", "True,\n"))
+    found = problems(collect(suite.folder))
+    assert len(found) == 21
+    assert found[-1][2] == "and 80 more lines like these"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"config": None}, {"config": []}, {"config": {"training": None}}, {"game": ["pong"]},
+        {"seed": "0"}, {"seed": True}, {"schema": True}, {"config": {"training": {"frames": "x"}}},
+        {"config": {"protocol": {"a": 1}, "agent": {"a": 1}, "training": {"frames": -5}}},
+        {"config": {"protocol": {"action_repeat_frames": "x"}}},
+    ],
+)  # fmt: skip
+def test_any_nonsense_in_config_json_is_a_problem_and_no_crash(suite, changed):
+    path = suite.run("pong", 0, final=[1.0]) / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+    results = collect(suite.folder)
+    assert results.runs == ()
+    assert results.problems
+
+
+def test_links_to_runs_elsewhere_are_followed(suite, tmp_path):
+    other = type(suite)(tmp_path / "scratch")
+    other.run("pong", 0, final=[1.0])
+    (suite.folder / "pong").symlink_to(other.folder / "pong")
+    (suite.folder / "back").symlink_to(suite.folder)
+    assert [run.game for run in collect(suite.folder).runs] == ["pong"]
 
 
 def test_a_setting_that_an_older_run_does_not_know_is_no_difference(suite):

@@ -29,7 +29,7 @@ def made_up(suite):
 def test_golden_tables(suite, tmp_path):
     """The whole output over a small tree, byte by byte; its values are checked elsewhere."""
     folder = made_up(suite)
-    done = repro("tables", folder, "--random", tmp_path / "none", "--ablations", tmp_path / "none")
+    done = repro("tables", folder, cwd=tmp_path)  # where there is no random player's suite
     assert done.returncode == 0, done.stderr
     names = {path.name for path in GOLDEN.iterdir()}
     assert names == {path.name for path in (folder / "tables").iterdir()}
@@ -124,7 +124,7 @@ def test_figures_writes_each_as_svg_and_png(suite):
 
 def test_report_holds_tables_figures_and_every_run(suite):
     folder = made_up(suite)
-    done = repro("report", folder, "--random", folder / "none")
+    done = repro("report", folder)
     assert done.returncode == 0, done.stderr
     page = (folder / "report.html").read_text()
     for key in ("table1", "table2", "table3", "table4", "normalised", "aggregates",
@@ -150,3 +150,37 @@ def test_an_inspection_that_lost_a_file_is_named(tmp_path):
     (line,) = done.stderr.splitlines()
     assert str(lost) in line
     assert "repro inspect" in line
+
+
+def test_a_suite_of_random_play_is_no_suite_of_trainings():
+    for words in (("tables", "results/random"), ("tables", "--random", "results/nature")):
+        done = repro(*words)
+        assert done.returncode == 2
+        assert "random player" in done.stderr
+
+
+def test_folders_that_are_named_must_be_there(tmp_path):
+    (tmp_path / "linear").mkdir()
+    for words in (("--random", "nowhere"), ("--ablations", "nowhere"), ("--ablations", tmp_path)):
+        done = repro("tables", *words)
+        assert done.returncode == 2
+        (line,) = done.stderr.splitlines()
+        assert "nowhere" in line or "linear_network" in line
+
+
+def test_a_damaged_learning_curve_stops_the_figures_only(suite):
+    folder = made_up(suite)
+    path = folder / "pong" / "seed-0" / "learning.csv"
+    head = "step,frames,updates,epsilon,loss,mean_max_q,frames_per_second\n"
+    path.write_text(head + "10000,40000,1,1.0,,nan,9\n")
+    done = repro("figures", folder)
+    assert done.returncode == 1
+    assert "pong/seed-0/learning.csv, line 2: mean_max_q 'nan'" in done.stderr
+    assert repro("tables", folder, "--formats", "md").returncode == 0
+
+
+def test_with_nothing_left_there_is_no_table(suite):
+    suite.run("pong", 0, ["x"])
+    done = repro("tables", suite.folder, "--leave-out-damaged")
+    assert done.returncode == 1
+    assert "can be used" in done.stderr

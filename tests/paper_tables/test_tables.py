@@ -63,8 +63,9 @@ def test_a_shortened_run_carries_its_frames(suite):
 def test_the_measured_random_player_stands_beside_the_printed(suite, tmp_path):
     suite.run("pong", 0, final=[1.0, 2.0])
     other = type(suite)(tmp_path / "random")
-    path = other.run("alien", 0, final=[200.0, 300.0]) / "evaluations.csv"
+    path = other.run("alien", 0, final=[200.0, 300.0], preset="random") / "evaluations.csv"
     path.write_text(path.read_text().replace("best", "random"))
+    other.finish(path.parent, [200.0, 300.0], "random")
     table = tables.scores(collect(suite.folder), collect(other.folder))
     assert row(table, "alien")["our_random"] == 250.0
     assert row(table, "alien")["random"] == 227.8
@@ -163,3 +164,30 @@ def test_no_runs_at_all_is_a_table_of_not_run(suite):
     suite.run("pong", 0, finished=False)
     frame = summary.aggregates(collect(suite.folder)).frame
     assert frame["ours"].isna().all()
+
+
+def test_departures_from_the_released_code_are_said(suite):
+    suite.run("pong", 0, final=[1.0, 2.0], protocol__sticky_probability=0.25, agent__minibatch=64)
+    results = collect(suite.folder)
+    expected = "minibatch size 64 (there 32); sticky actions 0.25 (there 0.0)"
+    for table in (tables.scores(results), tables.normalised(results), summary.aggregates(results)):
+        assert any(expected in note for note in table.notes), table.key
+
+
+def test_an_ablation_suite_must_be_of_its_variant(suite):
+    full = {"replay_steps": 1_000_000, "target_every_steps": 10_000, "update_every_steps": 4}
+    agent = {f"agent__{name}": value for name, value in full.items()}
+    suite.run("pong", 0, [1.0], **agent)
+    suite.run("pong", 1, [1.0], **agent | {"agent__target_every_steps": 1})
+    suite.run("pong", 2, [1.0], **agent | {"agent__replay_steps": 36})
+    suite.run("pong", 3, [1.0], **agent | {"agent__network": "linear"})
+    results = collect(suite.folder)
+    sound = {
+        variant: {0, 1, 2, 3}
+        - {int(p.file.parent.name[-1]) for p in tables.foreign(variant, results)}
+        for variant in tables.ABLATIONS
+    }
+    assert sound == {
+        "replay_and_target": {0}, "replay_no_target": {1}, "no_replay_target": {2},
+        "no_replay_no_target": set(), "linear_network": {3},
+    }  # fmt: skip
