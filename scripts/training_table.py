@@ -7,13 +7,16 @@ from pathlib import Path
 import pandas as pd
 
 from paper_tables import render
+from paper_tables.caveats import caveats
+from paper_tables.collect import collect
 from repro.records import read_json, read_results, runs
 
 HEADER = """# How the trainings went
 
-Each run under preset `nature`, only its length cut. Their final scores stand beside the paper's
-in [tables/summary.md](tables/summary.md). Made by `python scripts/training_table.py` from the
-runs beside it.
+{caveats}
+
+Final scores stand beside the paper's in [tables/summary.md](tables/summary.md). Made by
+`python scripts/training_table.py` from the runs beside it.
 """
 PERIODIC = """
 ## Periodic evaluations
@@ -50,7 +53,7 @@ def main() -> None:
     suite = parser.parse_args().suite
     results = read_results(suite)
     results = results[results["finished"]]
-    text = HEADER + PERIODIC + render.plain(periodic(results))
+    text = HEADER.format(caveats="\n".join(caveats(collect(suite)))) + PERIODIC + render.plain(periodic(results))
     finished = [run for run in runs(suite) if (run / "done.json").exists()]
     text += LEARNING + render.plain(pd.concat(map(along_training, finished)), decimals=4)
     spreads = [spread(run) for run in finished if (run / "value_spread.json").exists()]

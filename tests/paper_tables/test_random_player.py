@@ -35,6 +35,7 @@ def test_distance_by_hand():
     [
         ("random", "random_table.py", ("table.md", "table.csv")),
         ("nature", "training_table.py", ("training.md",)),
+        ("lecun_normal", "training_table.py", ("training.md",)),
     ],
 )
 def test_the_committed_tables_are_those_of_the_committed_runs(suite, script, names, tmp_path):
