@@ -53,7 +53,8 @@ def main() -> None:
     suite = parser.parse_args().suite
     results = read_results(suite)
     results = results[results["finished"]]
-    text = HEADER.format(caveats="\n".join(caveats(collect(suite)))) + PERIODIC + render.plain(periodic(results))
+    text = HEADER.format(caveats="\n".join(caveats(collect(suite))))
+    text += PERIODIC + render.plain(periodic(results))
     finished = [run for run in runs(suite) if (run / "done.json").exists()]
     text += LEARNING + render.plain(pd.concat(map(along_training, finished)), decimals=4)
     spreads = [spread(run) for run in finished if (run / "value_spread.json").exists()]
