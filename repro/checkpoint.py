@@ -1,15 +1,22 @@
 """The whole state of an unfinished run, on disk. Nothing in it can run code when loaded.
 
-checkpoint/step-<n>/ holds ``arrays.safetensors`` (weights, optimiser, emulator,
-stacks, pre-drawn transitions), the replay as plain ``.npy`` files and, written
-last, ``state.json``: plain values and a checksum of every other file. Without
-a complete state.json a checkpoint does not count.
+checkpoint/ holds the newest two checkpoints and the replay's segments::
+
+    segments/                 2,000 transitions each, written once, used by both
+    step-<n>/                 with a + if there was one of that step before
+        arrays.safetensors.zst    weights, optimiser, emulator, stacks, pre-drawn transitions
+        head..., tail...          the ends of the replay that fill no segment
+        state.json                plain values, and the checksums of all files and segments needed
+
+A checkpoint is made in a hidden folder, state.json last, and renamed: what is
+called step-<n> was once complete. If the newest is damaged the one before is
+used. What neither needs is removed.
 """
 
+import contextlib
 import json
 import os
 import shutil
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +24,17 @@ from typing import Any
 
 import numpy as np
 import safetensors
-import safetensors.numpy
 import safetensors.torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from repro import records
+from repro import directory, records, segments
+from repro.replay import ReplayMemory
+from repro.segments import Arrays, DamageError
 
-Arrays = dict[str, NDArray[Any]]
-_BLOCK_BYTES = 1 << 24
+SCHEMA = 2  # of this folder; 1 had the whole replay in every checkpoint
+_KEPT = 2
+_TYPES = {"run": dict, "step": int, "files": dict, "segments": dict, "values": dict}
+_ARRAYS = f"arrays{segments.SUFFIX}"
 
 
 class CheckpointError(RuntimeError):
@@ -34,95 +43,183 @@ class CheckpointError(RuntimeError):
 
 @dataclass(frozen=True)
 class Saved:
-    """What a checkpoint holds: the nested state, and the replay's arrays (mapped, not read)."""
+    """What a checkpoint holds; ``damage`` tells of newer ones that could not be used."""
 
     step: int
     state: dict[str, Any]
-    replay: Arrays
+    damage: str = ""
 
 
-def save(
-    folder: Path, step: int, state: Mapping[str, Any], replay: Arrays, run: Mapping[str, Any]
-) -> None:
-    """Write a checkpoint, and only then remove the older ones.
+class Checkpoints:
+    """The checkpoints of one run.
 
     Args:
-        folder: the run's ``checkpoint/``.
-        step: training step of the state.
-        state: nested dictionaries of plain values, arrays and tensors.
-        replay: the replay's arrays.
+        folder: the run's ``checkpoint/``; its parent must be there.
         run: identity of the run, so that a stranger's checkpoint is noticed.
-
-    Raises:
-        OSError: if it cannot be written; older checkpoints are left as they were.
+        defaults: what a checkpoint made before a field was invented is taken to hold there.
     """
-    place = folder / f"step-{step:09d}"
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
-    try:
-        arrays: Arrays = {}
-        values = _pack(state, "", arrays)
-        safetensors.numpy.save_file(arrays, place / "arrays.safetensors")
-        for name, array in replay.items():
-            np.save(place / f"replay-{name}.npy", array, allow_pickle=False)
-        files = {}
-        for path in sorted(place.iterdir()):
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-            files[path.name] = _checksum(path)
-        whole = {
-            "schema": records.SCHEMA, "run": dict(run), "step": step,
-            "files": files, "values": values,
-        }  # fmt: skip
-        records.write_json(place / "state.json", whole)
-    except BaseException:
-        shutil.rmtree(place, ignore_errors=True)
-        raise
-    for other in folder.iterdir():
-        if other != place:
-            shutil.rmtree(other, ignore_errors=True)
 
+    def __init__(
+        self, folder: Path, run: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
+    ) -> None:
+        self._folder = folder
+        self._segments = folder / "segments"
+        self._run = dict(run)
+        self._defaults = dict(defaults or {})
+        self._kept: dict[Path, dict[str, str]] = {}  # the segments each needs; the newest is last
 
-def load(folder: Path, run: Mapping[str, Any]) -> Saved | None:
-    """Read the newest complete checkpoint, ``None`` if there is none.
+    def save(self, step: int, state: Mapping[str, Any], memory: ReplayMemory | None) -> None:
+        """Write a checkpoint, and only then remove the one before the last.
 
-    Raises:
-        CheckpointError: if it is damaged or belongs to another run.
-    """
-    markers = sorted(folder.glob("step-*/state.json")) if folder.is_dir() else []
-    if not markers:
-        return None
-    place = markers[-1].parent
-    try:
-        whole = json.loads(markers[-1].read_text())
-        if whole["schema"] != records.SCHEMA or whole["run"] != json.loads(json.dumps(dict(run))):
+        Args:
+            step: training step of the state.
+            state: nested dictionaries of plain values, arrays and tensors.
+            memory: the replay; ``None`` if it is no longer needed.
+
+        Raises:
+            OSError: if it cannot be written; the older checkpoints are left as they were.
+        """
+        self._folder.mkdir(exist_ok=True)
+        self._segments.mkdir(exist_ok=True)
+        place = self._folder / f"step-{step:09d}"
+        while place.exists():  # the same step, of which more has been evaluated since
+            place = place.with_name(f"{place.name}+")
+        unfinished = self._folder / f".{place.name}.tmp"
+        try:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir()
+            needed: dict[str, str] = {}
+            files: dict[str, str] = {}
+            if memory is not None:
+                known = next(reversed(self._kept.values()), {})
+                needed, files = segments.store(memory, self._segments, unfinished, known)
+            arrays: Arrays = {}
+            content = {"state": state, "memory": None if memory is None else memory.state()}
+            values = _pack(content, "", arrays)
+            files[_ARRAYS] = segments.write(unfinished / _ARRAYS, arrays)
+            sync(self._segments)
+            whole = {
+                "schema": SCHEMA, "run": self._run, "step": step,
+                "files": files, "segments": needed, "values": values,
+            }  # fmt: skip
+            records.write_json(unfinished / "state.json", whole | {"checksum": _checksum(whole)})
+            unfinished.rename(place)
+            sync(self._folder)
+        except BaseException:
+            with contextlib.suppress(OSError):  # the first error says more
+                self._remove_the_rest()
+            raise
+        self._kept = dict([*self._kept.items(), (place, needed)][-_KEPT:])
+        self._remove_the_rest()
+
+    def load(self, memory: ReplayMemory) -> Saved | None:
+        """Read the newest checkpoint that is not damaged, ``None`` if there is none at all.
+
+        Newer ones, and whatever a killed writer left, are then removed: they belong to steps
+        that will be made again.
+
+        Args:
+            memory: filled with the replay, unless the checkpoint is without.
+
+        Raises:
+            CheckpointError: if all are damaged, or belong to another run or version. Nothing
+                is removed then.
+        """
+        places = sorted(self._folder.glob("step-*"), reverse=True)
+        damage = []
+        for index, place in enumerate(places):
+            try:
+                saved, self._kept = self._read(place, memory)
+            except DamageError as error:
+                damage.append(f"{place.name}: {error}")
+                continue
+            for older in places[index + 1 : index + _KEPT]:
+                with contextlib.suppress(DamageError, CheckpointError):  # else of no use: removed
+                    self._kept = {older: self._whole(older)["segments"], **self._kept}
+            self._remove_the_rest()
+            if damage:
+                notice = f"{self._folder} is damaged ({'; '.join(damage)}); going on from"
+                return Saved(saved.step, saved.state, f"{notice} {place.name}")
+            return saved
+        if places:
             raise CheckpointError(
-                f"{place} belongs to another run or version; remove {folder} to start afresh"
+                f"every checkpoint in {self._folder} is damaged ({'; '.join(damage)}); "
+                f"restore one, or remove {self._folder} to start afresh"
             )
-        for name, checksum in whole["files"].items():
-            if _checksum(place / name) != checksum:
-                raise ValueError(f"{name} is not as it was written")
-        arrays = safetensors.numpy.load_file(place / "arrays.safetensors")
-        replay: Arrays = {
-            name.removeprefix("replay-").removesuffix(".npy"): np.lib.format.open_memmap(
-                place / name, mode="r"
+        self._remove_the_rest()
+        return None
+
+    def _read(self, place: Path, memory: ReplayMemory) -> tuple[Saved, dict[Path, dict[str, str]]]:
+        whole = self._whole(place)
+        try:
+            arrays = segments.read(place / _ARRAYS, whole["files"][_ARRAYS])
+            content = _unpack(whole["values"], arrays)
+            if content["memory"] is not None:
+                segments.restore(
+                    memory, content["memory"], self._segments, place,
+                    whole["segments"], whole["files"],
+                )  # fmt: skip
+            return Saved(whole["step"], content["state"]), {place: whole["segments"]}
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise DamageError(f"its parts do not fit together: {error}") from error
+
+    def _whole(self, place: Path) -> dict[str, Any]:
+        """Read state.json, which must be of this version and run."""
+        try:
+            whole = json.loads((place / "state.json").read_text())
+            schema = whole["schema"]
+            if schema == SCHEMA:
+                if whole.pop("checksum") != _checksum(whole):
+                    raise ValueError("it is not as it was written")
+                if not all(isinstance(whole[name], kind) for name, kind in _TYPES.items()):
+                    raise ValueError("it is not a checkpoint's")
+        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+            raise DamageError(f"state.json cannot be read: {error}") from error
+        if schema != SCHEMA:
+            raise CheckpointError(
+                f"{place} is of another version (checkpoint schema {schema!r}, here {SCHEMA}); "
+                f"go on with the version that made it, or remove {self._folder} to start afresh"
             )
-            for name in whole["files"]
-            if name.startswith("replay-")
-        }
-        return Saved(whole["step"], _unpack(whole["values"], arrays), replay)
-    except (
-        OSError, ValueError, KeyError, TypeError, AttributeError, safetensors.SafetensorError
-    ) as error:  # fmt: skip
-        raise CheckpointError(
-            f"the checkpoint {place} is damaged ({error}); remove {folder} to start afresh"
-        ) from error
+        changed = directory.differences(whole["run"], self._run, self._defaults)
+        if changed:
+            raise CheckpointError(
+                f"{place} belongs to another run ({'; '.join(changed[:4])}); "
+                f"remove {self._folder} to start afresh"
+            )
+        return whole  # type: ignore[no-any-return]
+
+    def _remove_the_rest(self) -> None:
+        """Remove what no checkpoint that is kept needs."""
+        names = {"segments", *(place.name for place in self._kept)}
+        needed = set().union(*self._kept.values())
+        rest = [item for item in self._list(self._folder) if item.name not in names]
+        rest += [item for item in self._list(self._segments) if item.name not in needed]
+        for item in rest:
+            if item.is_dir():
+                shutil.rmtree(item, ignore_errors=True)
+            else:
+                item.unlink(missing_ok=True)
+
+    @staticmethod
+    def _list(folder: Path) -> list[Path]:
+        return list(folder.iterdir()) if folder.is_dir() else []
 
 
-def save_weights(path: Path, network: nn.Module, step: int) -> None:
-    """Write a network's weights and the training step they are from, atomically."""
+def newest_step(folder: Path) -> int | None:
+    """Training step of the newest checkpoint in a ``checkpoint/`` folder, ``None`` without one."""
+    return max((int(place.name[5:].rstrip("+")) for place in folder.glob("step-*")), default=None)
+
+
+def save_weights(path: Path, network: nn.Module, step: int) -> bytes:
+    """Write a network's weights and the training step they are from, atomically.
+
+    Returns:
+        What was written.
+    """
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    records.write_atomic(path, safetensors.torch.save(tensors, {"step": str(step)}))
+    data = safetensors.torch.save(tensors, {"step": str(step)})
+    records.write_atomic(path, data)
+    return data
 
 
 def load_weights(path: Path, network: nn.Module) -> int:
@@ -144,12 +241,18 @@ def load_weights(path: Path, network: nn.Module) -> int:
         ) from error
 
 
-def _checksum(path: Path) -> str:
-    value = 0
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            value = zlib.crc32(block, value)
-    return f"crc32:{value:08x}"
+def sync(path: Path) -> None:
+    """Wait until what was written to a file or folder, by anyone, is on the disk."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def _checksum(whole: Mapping[str, Any]) -> str:
+    """Of what state.json holds besides, whatever the order of its keys."""
+    return segments.checksum(json.dumps(json.loads(json.dumps(whole)), sort_keys=True).encode())
 
 
 def _pack(value: Any, path: str, arrays: Arrays) -> Any:

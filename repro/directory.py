@@ -1,16 +1,14 @@
 """Holding a run directory: one process at a time, one configuration for ever."""
 
-import fcntl
 import json
-import os
-import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from repro.lock import Lock
 from repro.records import SCHEMA, RunDirectoryError, Table, read_json, write_json
 
-_NOT_EARNED = {"config.json", "provenance.json"}
+_NOT_EARNED = {"config.json", "provenance.json", "failure.json"}
 
 
 class RunDirectory:
@@ -24,36 +22,33 @@ class RunDirectory:
     Raises:
         RunDirectoryError: on entering, if another process holds the directory or it
             belongs to another configuration.
+        OSError: on entering, if it cannot be written.
     """
 
     def __init__(
         self, path: Path, identity: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
     ) -> None:
         self.path = path
-        self._defaults = json.loads(json.dumps(defaults or {}))
-        self._identity = json.loads(json.dumps({"schema": SCHEMA, **identity}))
-        self._lock: IO[str] | None = None
+        self.defaults = dict(defaults or {})
+        self.identity = {"schema": SCHEMA, **identity}
+        self._lock = Lock(path)
 
     def __enter__(self) -> "RunDirectory":
-        """Lock the directory and make sure that it is ours."""
-        if self.path.exists() and not self.path.is_dir():
-            raise RunDirectoryError(f"{self.path} is a file; choose another --out")
-        self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.path / ".lock").open("a+")
+        """Lock the directory, make sure that it is ours, clear what a killed writer left."""
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock.seek(0)
-            owner = self._lock.read().strip() or "another process"
-            self._lock.close()
-            raise RunDirectoryError(
-                f"{self.path} is in use by {owner}; wait for it, or choose another --seed or --out"
-            ) from error
-        self._lock.truncate(0)
-        self._lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        self._lock.flush()
-        try:
+            if self.path.exists() and not self.path.is_dir():
+                raise RunDirectoryError(f"{self.path} is a file; choose another --out")
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock.take()
             self._claim()
+            for torn in self.path.glob(".*.tmp"):
+                torn.unlink()
+        except OSError as error:
+            self.__exit__()
+            raise OSError(
+                f"{self.path} cannot be written ({error.strerror or error}); "
+                "make it writable, or choose another --out"
+            ) from error
         except BaseException:
             self.__exit__()
             raise
@@ -61,9 +56,15 @@ class RunDirectory:
 
     def __exit__(self, *_: object) -> None:
         """Let the directory go."""
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        self._lock.release()
+
+    def verify(self) -> None:
+        """Make sure that the directory is still there and ours.
+
+        Raises:
+            LostDirectoryError: if it was removed, or another process took it over.
+        """
+        self._lock.verify()
 
     def _claim(self) -> None:
         config = self.path / "config.json"
@@ -73,19 +74,14 @@ class RunDirectory:
             for item in self.path.iterdir()
         )
         if not earned:
-            write_json(config, self._identity)
+            write_json(config, self.identity)
         elif not config.exists():
             raise RunDirectoryError(
                 f"{self.path} has files but no config.json, so it is not a run; "
                 "choose another --out"
             )
         else:
-            changed = [
-                f"{name} is {old!r} there, {new!r} here"
-                for name, old, new in _changes(
-                    _completed(read_json(config), self._defaults), self._identity
-                )
-            ]
+            changed = differences(read_json(config), self.identity, self.defaults)
             if changed:
                 raise RunDirectoryError(
                     f"{self.path} belongs to another configuration ({'; '.join(changed[:4])}); "
@@ -106,6 +102,28 @@ class RunDirectory:
     def table(self, name: str) -> Table:
         """Open one of the CSV files for appending."""
         return Table(self.path / name)
+
+
+def differences(
+    there: Mapping[str, Any], here: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> list[str]:
+    """Compare two identities of a run, in words; nothing if it is the same run.
+
+    Args:
+        there: as read from a file.
+        here: of this run.
+        defaults: what ``there`` is taken to hold where it lacks a field.
+    """
+    completed = _completed(_plain(there), _plain(defaults))
+    return [
+        f"{name} is {old!r} there, {new!r} here"
+        for name, old, new in _changes(completed, _plain(here))
+    ]
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """As JSON gives it back: tuples become lists."""
+    return dict(json.loads(json.dumps(dict(values))))
 
 
 def _completed(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from repro.games import GAMES
 GOLDEN_ALE_PY = "0.12.1"
 _MODULES = (
     "ale_py", "cv2", "gymnasium", "imageio", "numpy", "pandas", "rich", "safetensors",
-    "scipy", "seaborn", "sklearn", "tensorboard", "torch",
+    "scipy", "seaborn", "sklearn", "tensorboard", "torch", "zstandard",
 )  # fmt: skip
 _REINSTALL = "pip install --force-reinstall --no-deps 'ale-py>=0.11,!=0.12.0,<0.13'"
 _SLOT_BYTES = 84 * 84 + 6  # a screen, its action, reward and ending

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from repro import schedule
 from repro.agent import Agent
-from repro.replay import MinibatchQueue, ReplayMemory
+from repro.replay import Batch, MinibatchQueue, ReplayMemory
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ class Loop:
         self.games = 0
         self.observation: NDArray[Any] | None = None
         self.action = 0
+        self.batch: Batch | None = None  # of the latest update
 
     def run(self, steps: int) -> Iterator[Event]:
         """Go on until ``steps`` steps have been taken in all, yielding after each.
@@ -86,7 +87,8 @@ class Loop:
         self.action = self.agent.act(following, epsilon)
         loss = None
         if schedule.update_due(self.step, config):
-            loss = self.agent.update(self.queue.next())
+            self.batch = self.queue.next()
+            loss = self.agent.update(self.batch)
             self.updates += 1
         if schedule.target_due(self.step, config):
             self.agent.copy_target()

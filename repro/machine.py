@@ -6,6 +6,9 @@ from pathlib import Path
 
 _PROCESS_BYTES = 700_000_000  # torch, emulator and working arrays of a training process
 _STATE_BYTES = 100_000_000  # weights, optimiser and pre-drawn transitions, generously
+# Screens shrink to a thirtieth and less. What two checkpoints share is there once, what the
+# older one and the one being written have for themselves is at most as much again.
+_SCREENS_SHRINK = 10
 
 
 class LackError(RuntimeError):
@@ -18,8 +21,8 @@ def training_memory_bytes(replay_bytes: int) -> int:
 
 
 def checkpoints_bytes(replay_bytes: int) -> int:
-    """Disk for two checkpoints: the old one stays until the new one is complete."""
-    return 2 * (replay_bytes + _STATE_BYTES)
+    """Disk for two checkpoints and a third that is being written, compressed."""
+    return 2 * replay_bytes // _SCREENS_SHRINK + 3 * _STATE_BYTES
 
 
 def available_memory_bytes() -> int:

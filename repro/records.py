@@ -11,7 +11,9 @@ learning.csv         a row per ``log_every_steps``
 best.safetensors     weights of the best periodic evaluation
 last.safetensors     weights at the end
 checkpoint/          the whole state of an unfinished run
+failure.json         why a cluster's job gave the run up
 inspection/          what `repro inspect` made of the weights
+nonfinite/           the minibatch at which the loss stopped being a number, if it did
 done.json            written last: the completion marker
 ==================== ======================================================================
 
@@ -22,6 +24,7 @@ that is replaced is written beside, fsynced and renamed over.
 
 import csv
 import io
+import itertools
 import json
 import os
 import re
@@ -126,7 +129,8 @@ class Table:
 def trim(path: Path, step: int) -> None:
     """Drop the rows of a table made after ``step``, and a last line that was cut short.
 
-    Rows of a final evaluation stay: they say which weights they are of.
+    Rows of a final evaluation stay, for they say which weights they are of, unless they
+    follow a row that is dropped: then those weights will be made again.
     """
     if not path.exists():
         return
@@ -134,7 +138,9 @@ def trim(path: Path, step: int) -> None:
     writer = csv.DictWriter(kept, TABLES[path.name], lineterminator="\n")
     writer.writeheader()
     writer.writerows(
-        row for row in read_rows(path) if row.get("kind") == "final" or int(row["step"]) <= step
+        itertools.takewhile(
+            lambda row: row.get("kind") == "final" or int(row["step"]) <= step, read_rows(path)
+        )
     )
     write_atomic(path, kept.getvalue().encode())
 

@@ -3,9 +3,13 @@
 One slot holds what was known when an action was chosen (the newest frame of
 the observation) and what came of it (action, reward, how the episode went on).
 A full memory overwrites its oldest slot.
+
+Transitions are numbered from 0 by when they were added, for ever: number n
+lies in slot n modulo the capacity for as long as it is held.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _GOES_ON, _TERMINAL, _TRUNCATED = 0, 1, 2
+
+Transitions = dict[str, NDArray[Any]]  # frames, actions, rewards, ends; first axis the transition
 
 
 @dataclass(frozen=True)
@@ -89,8 +95,7 @@ class ReplayMemory:
         self._actions = np.zeros(capacity_steps, np.uint8)
         self._rewards = np.zeros(capacity_steps, np.float32)
         self._ends = np.zeros(capacity_steps, np.uint8)
-        self._size = 0
-        self._head = 0  # the slot written next
+        self._added = 0
 
     @staticmethod
     def bytes_needed(capacity_steps: int, frame_shape: tuple[int, ...], dtype: Any) -> int:
@@ -100,7 +105,17 @@ class ReplayMemory:
 
     def __len__(self) -> int:
         """Transitions held."""
-        return self._size
+        return self._added - self.oldest
+
+    @property
+    def added(self) -> int:
+        """Transitions added so far: the number of the next one."""
+        return self._added
+
+    @property
+    def oldest(self) -> int:
+        """Number of the oldest transition held."""
+        return max(self._added - self.capacity_steps, 0)
 
     def add(
         self,
@@ -120,13 +135,12 @@ class ReplayMemory:
             truncated: the episode was cut here for another reason. Such a transition has
                 no successor in the memory and is never sampled.
         """
-        head = self._head
-        self._frames[head] = frame
-        self._actions[head] = action
-        self._rewards[head] = reward
-        self._ends[head] = _TERMINAL if terminal else _TRUNCATED if truncated else _GOES_ON
-        self._head = (head + 1) % self.capacity_steps
-        self._size = min(self._size + 1, self.capacity_steps)
+        slot = self._added % self.capacity_steps
+        self._frames[slot] = frame
+        self._actions[slot] = action
+        self._rewards[slot] = reward
+        self._ends[slot] = _TERMINAL if terminal else _TRUNCATED if truncated else _GOES_ON
+        self._added += 1
 
     def sample(self, count: int, generator: np.random.Generator | None = None) -> Batch:
         """Draw uniformly, with replacement, from all transitions with a whole stack.
@@ -159,10 +173,10 @@ class ReplayMemory:
         )
 
     def _draw(self, count: int, generator: np.random.Generator) -> NDArray[np.int64]:
-        first, last = self.history - 1, self._size - 1  # ages, 0 the oldest; last excluded
+        first, last = self.history - 1, len(self) - 1  # ages, 0 the oldest; last excluded
         if last <= first:
-            raise EmptyReplayError(f"{self._size} transitions are too few to sample from")
-        oldest = self._head - self._size
+            raise EmptyReplayError(f"{len(self)} transitions are too few to sample from")
+        oldest = self.oldest
         slots: NDArray[np.int64] = oldest + generator.integers(first, last, count)
         slots %= self.capacity_steps
         for _ in range(1_000):
@@ -173,35 +187,68 @@ class ReplayMemory:
             slots[cut] = (oldest + ages) % self.capacity_steps
         raise EmptyReplayError("every transition that could be sampled is truncated")
 
-    def arrays(self, size: int | None = None) -> dict[str, NDArray[Any]]:
-        """Views of the first ``size`` slots, by default of all that have been filled."""
-        size = self._size if size is None else size
-        return {
-            "frames": self._frames[:size],
-            "actions": self._actions[:size],
-            "rewards": self._rewards[:size],
-            "ends": self._ends[:size],
-        }
+    def read(self, start: int, stop: int) -> Transitions:
+        """Copy some of the transitions held.
+
+        Args:
+            start: number of the first.
+            stop: number after the last.
+
+        Raises:
+            ValueError: if not all of them are held.
+        """
+        if not self.oldest <= start <= stop <= self._added:
+            raise ValueError(f"transitions {start} to {stop - 1} are not all held")
+        slots = np.arange(start, stop) % self.capacity_steps
+        return {name: array[slots] for name, array in self._arrays().items()}
 
     def state(self) -> dict[str, Any]:
-        """Everything but the arrays, for a checkpoint."""
-        return {"head": self._head, "generator": self.generator.bit_generator.state}
+        """Everything but the transitions, for a checkpoint."""
+        return {
+            "capacity_steps": self.capacity_steps,
+            "added": self._added,
+            "generator": self.generator.bit_generator.state,
+        }
 
-    def restore(self, state: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
-        """Take over what :meth:`state` and :meth:`arrays` gave.
+    def restore(self, state: dict[str, Any], pieces: Iterable[tuple[int, Transitions]]) -> None:
+        """Take over what :meth:`state` gave, and the transitions that were held then.
+
+        Args:
+            state: of a memory like this one.
+            pieces: the number of a first transition and what :meth:`read` gave from there,
+                in order and without a gap; some may be older than what was held.
 
         Raises:
             ValueError: if they do not fit this memory.
         """
-        size, head = len(arrays["frames"]), int(state["head"])
-        full = size == self.capacity_steps and 0 <= head < size
-        fits = full or (size < self.capacity_steps and head == size)
-        if not fits or arrays["frames"].shape[1:] != self._frames.shape[1:]:
+        added = int(state["added"])
+        if state["capacity_steps"] != self.capacity_steps:
             raise ValueError("the saved replay has another size")
-        for name, array in self.arrays(size).items():
-            array[:] = arrays[name]
-        self._size, self._head = size, head
+        due = max(added - self.capacity_steps, 0)
+        for start, transitions in pieces:
+            stop = start + len(transitions["actions"])
+            if not start <= due < stop <= added:
+                raise ValueError(f"the saved replay lacks transition {due}")
+            slots = np.arange(due, stop) % self.capacity_steps
+            for name, array in self._arrays().items():
+                found = transitions[name]
+                wanted = (stop - start, *array.shape[1:])
+                if (found.shape, found.dtype) != (wanted, array.dtype):
+                    raise ValueError(f"the saved replay has {name} of another size")
+                array[slots] = found[due - start :]
+            due = stop
+        if due != added:
+            raise ValueError(f"the saved replay lacks transition {due}")
+        self._added = added
         self.generator.bit_generator.state = state["generator"]
+
+    def _arrays(self) -> Transitions:
+        return {
+            "frames": self._frames,
+            "actions": self._actions,
+            "rewards": self._rewards,
+            "ends": self._ends,
+        }
 
 
 class MinibatchQueue:

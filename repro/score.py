@@ -32,7 +32,8 @@ def load(folder: Path, weights: str, device: str = "cpu") -> Trained:
     path = folder / f"{weights}.safetensors"
     if not path.exists():
         raise CheckpointError(
-            f"{folder} has no {weights} weights yet; finish its training, or use the other ones"
+            f"{path} is missing (weights are not kept in git, and an unfinished training has no "
+            "last ones); finish or repeat the training, or try the other --weights"
         )
     envs = make_envs(run)
     agent = make_agent(run, envs.train, device)

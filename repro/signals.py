@@ -8,22 +8,28 @@ from types import FrameType
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error: the run is safe and can go on
-    """A signal ended the training; ``signal`` is its number."""
+    """A signal ended the training at ``step``; ``signal`` is its number."""
 
     def __init__(self, number: int, step: int) -> None:
         super().__init__(f"stopped at step {step:,}; the same command goes on from there")
         self.signal = number
+        self.step = step
 
 
 class Stop:
-    """Remembers a signal until the training has come to a point where it can stop."""
+    """Remembers the first signal until the training has come to a point where it can stop.
+
+    Further ones change nothing: whoever is impatient does not harm the checkpoint being written.
+    """
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self.ending = False  # set it when nothing is left to do but to end the process
 
     def __call__(self, number: int, _: FrameType | None) -> None:
         """Receive a signal."""
-        self.signal = number
+        if self.signal is None:
+            self.signal = number
 
     def check(self, step: int) -> None:
         """Raise Interrupted if there was one."""
@@ -33,7 +39,11 @@ class Stop:
 
 @contextmanager
 def listening() -> Iterator[Stop]:
-    """Collect SIGINT, SIGTERM and SIGUSR1 while training (in the main thread only)."""
+    """Collect SIGINT, SIGTERM and SIGUSR1 while training (in the main thread only).
+
+    If the process is ending they stay without effect to its end: the exit code is that of the
+    first of them.
+    """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
@@ -44,4 +54,4 @@ def listening() -> Iterator[Stop]:
         yield stop
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if stop.ending else handler)

@@ -1,7 +1,10 @@
 """What watches a training: CSV rows, TensorBoard, the live line. Each sees every event."""
 
+import threading
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -202,6 +205,25 @@ class TensorBoardTracker:
     def close(self) -> None:
         """Flush."""
         self._writer.close()
+
+
+@contextmanager
+def quiet_writers() -> Iterator[None]:
+    """Print nothing when TensorBoard's own thread cannot write.
+
+    What it met is raised again by the tracker's next call, as every other failure to write.
+    """
+    before = threading.excepthook
+
+    def hook(failure: threading.ExceptHookArgs) -> None:
+        if not issubclass(failure.exc_type, OSError):
+            before(failure)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 class ProgressTracker:

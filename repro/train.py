@@ -1,47 +1,77 @@
-"""Putting a training together: environment, agent, replay, loop, trackers, evaluation, disk."""
+"""Putting a training together: environment, agent, replay, loop, trackers, evaluation, disk.
 
-import math
+A training that ends, in whatever way, goes on from its newest checkpoint with the same command.
+On a CPU, with a fixed number of threads, it then ends with the same weights, scores and rows to
+the byte. On a GPU it goes on from the very state that was saved, but sums there depend on the
+order in which threads come, so the numbers after that are not promised to be the same.
+"""
+
+import contextlib
 import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from repro import checkpoint, evaluate, experiment, machine, records, trackers
+from repro import checkpoint, evaluate, experiment, machine, nonfinite, records, trackers
 from repro.agent import NonFiniteError
+from repro.best import Best
 from repro.directory import RunDirectory
 from repro.experiment import Run
 from repro.loop import Loop
 from repro.replay import MinibatchQueue, ReplayMemory
+from repro.scoring import Scoring
 from repro.signals import Interrupted, Stop, listening
 from wrappers import state as env_state
 
 
 def train(
-    run: Run, suite: Path, device: str = "cpu", progress: bool = True
+    run: Run, suite: Path, device: str, progress: bool, stop: Stop
 ) -> tuple[Path, dict[str, Any]]:
     """Train, or go on training, and score the best network at the end.
+
+    Args:
+        run: which training.
+        suite: folder of the runs.
+        device: cpu, cuda, ...
+        progress: whether to show a progress line.
+        stop: asked after every step.
 
     Returns:
         The run directory and what its done.json holds; of a finished run at once.
 
     Raises:
         RunDirectoryError: if the directory is in use or belongs to another configuration.
-        LackError: if memory or disk are too small.
-        CheckpointError: if the checkpoint there is damaged or foreign.
-        NonFiniteError: the last checkpoint and all rows stay.
-        Interrupted: after SIGINT, SIGTERM or SIGUSR1, with a checkpoint written.
+        LackError: if memory or disk are too small, or the disk cannot be written any more;
+            the last checkpoints stay.
+        LostDirectoryError: if the directory was removed or taken over while training.
+        CheckpointError: if all checkpoints there are damaged, or foreign.
+        NonFiniteError: the last checkpoints and all rows stay.
+        Interrupted: by ``stop``, with a checkpoint written.
     """
     with run.directory(records.run_path(suite, run.game, run.seed)) as place:
         if place.done is not None:
             shutil.rmtree(place.path / "checkpoint", ignore_errors=True)
-        else:
-            with listening() as stop, Training(run, place, stop, device, progress) as training:
+            return place.path, place.done
+        try:
+            with Training(run, place, stop, device, progress) as training:
                 training.run()
+        except OSError as error:
+            place.verify()  # or that is the reason
+            raise machine.LackError(_stuck(place.path, error)) from error
         return place.path, place.done or {}
+
+
+def _stuck(path: Path, error: OSError) -> str:
+    step = checkpoint.newest_step(path / "checkpoint")
+    kept = (
+        "there is no checkpoint yet" if step is None else f"the checkpoint of step {step:,} is kept"
+    )
+    return (
+        f"{path} could not be written ({error.strerror or error}); {kept}: make room, or make it "
+        "writable, and the same command goes on"
+    )
 
 
 class Training:
@@ -51,23 +81,28 @@ class Training:
         self, run: Run, place: RunDirectory, stop: Stop, device: str, progress: bool
     ) -> None:
         self._run = run
+        self._place = place
         self._path = place.path
         self._stop = stop
         experiment.check_device(device)
         self._envs = experiment.make_envs(run)
         self._env = self._envs.train
         self._require_room()
-        saved = checkpoint.load(place.path / "checkpoint", run.identity())
-        self._agent = experiment.make_agent(run, self._env, device)
         shape, settings = experiment.shape(self._env), run.config.agent
         self._memory = ReplayMemory(
             settings.replay_steps, shape[1:], shape[0], experiment.generator(run.seed, "replay"),
             experiment.dtype(self._env),
         )  # fmt: skip
+        self._checkpoints = checkpoint.Checkpoints(
+            place.path / "checkpoint", place.identity, place.defaults
+        )
+        saved = self._checkpoints.load(self._memory)
+        self._agent = experiment.make_agent(run, self._env, device)
         self._queue = MinibatchQueue(self._memory, settings.replay_draw, settings.minibatch)
         self._loop = Loop(self._env, self._agent, self._memory, self._queue)
-        self._best = {"score": -math.inf, "step": 0, "evaluated_step": 0}
-        self._saved_step = saved.step if saved else 0
+        self._best = Best(place.path / "best.safetensors")
+        self._closing = contextlib.ExitStack()
+        self._closing.callback(self._envs.close)
         if saved is None:
             provenance = evaluate.describe(run.game, self._env)
             provenance["device"] = experiment.device_name(device)
@@ -75,11 +110,14 @@ class Training:
             records.write_json(place.path / "provenance.json", provenance)
         else:
             self._restore(saved)
+        self._saved = (self._loop.step, self._best.evaluated_step)
         env_state.save(self._env)  # an environment that cannot be saved is refused now
-        records.trim(place.path / "train_episodes.csv", self._saved_step)
-        records.trim(place.path / "learning.csv", self._saved_step)
-        records.trim(place.path / "evaluations.csv", int(self._best["evaluated_step"]))
-        self._evaluations = place.table("evaluations.csv")
+        self._go_back()
+        self._scoring = Scoring(
+            run, self._envs, self._agent, place.path / "evaluations.csv",
+            lambda: stop.check(self._loop.step),
+        )  # fmt: skip
+        self._closing.callback(self._scoring.close)
         self._episodes = trackers.EpisodeTracker(
             place.table("train_episodes.csv"), run.config.frames_per_step
         )
@@ -92,7 +130,7 @@ class Training:
             self._learning.restore(saved.state["learning"])
         self._tensorboard = trackers.TensorBoardTracker(
             place.path / "tensorboard", run.config, self._learning,
-            self._saved_step * run.config.frames_per_step,
+            self._loop.step * run.config.frames_per_step,
         )  # fmt: skip
         self._trackers: list[trackers.Tracker] = [
             self._episodes, self._learning, self._tensorboard,
@@ -101,20 +139,23 @@ class Training:
         if progress:
             title = f"{run.game} seed {run.seed}"
             self._progress = trackers.ProgressTracker(
-                title, run.config, self._episodes, self._saved_step
+                title, run.config, self._episodes, self._loop.step
             )
             self._trackers.append(self._progress)
+        for tracker in self._trackers:
+            self._closing.callback(tracker.close)
 
     def __enter__(self) -> "Training":
         """Nothing to do: it is ready."""
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Close tables, progress line and environments."""
-        for tracker in self._trackers:
-            tracker.close()
-        self._evaluations.close()
-        self._envs.close()
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Close tables, progress line and environments, even if some cannot be."""
+        try:
+            self._closing.close()
+        except OSError:
+            if kind is None:  # else what came first says more
+                raise
 
     def run(self) -> None:
         """Go on to the end; write done.json."""
@@ -127,67 +168,55 @@ class Training:
                 self._stop.check(event.step)
                 self._after_step()
         except Interrupted:
+            self._note("stopping; the checkpoint is being written")
             self._save()
             raise
-        if self._saved_step < steps or not (self._path / "last.safetensors").exists():
-            checkpoint.save_weights(self._path / "last.safetensors", self._agent.network, steps)
-            self._save(with_replay=False)
+        except NonFiniteError as error:
+            made = nonfinite.dump(self._path, self._run.identity(), self._loop, str(error))
+            raise NonFiniteError(f"{error}; the minibatch that led there is {made}") from error
+        checkpoint.save_weights(self._path / "last.safetensors", self._agent.network, steps)
+        self._save(with_replay=False)
         self._score_best()
         shutil.rmtree(self._path / "checkpoint", ignore_errors=True)
 
     def _after_step(self) -> None:
         """Evaluate and save when due; also right after a resume, if a signal came in between."""
         training, step = self._run.config.training, self._loop.step
+        if step % training.log_every_steps == 0:
+            self._place.verify()
         every = training.eval_every_steps
-        if every and step and step % every == 0 and self._best["evaluated_step"] < step:
+        if every and step and step % every == 0 and self._best.evaluated_step < step:
             self._learning.pause()
             self._evaluate()
             self._learning.go_on()
         every = training.checkpoint_every_steps
-        if every and step % every == 0 and self._saved_step < step < self._run.config.steps:
+        if every and step % every == 0 and self._saved[0] < step < self._run.config.steps:
             self._learning.pause()
             self._save()
             self._learning.go_on()
 
     def _evaluate(self) -> None:
         """The periodic evaluation; keeps the network if it is the best so far."""
-        training, step = self._run.config.training, self._loop.step
-        player = self._player(training.eval_epsilon)
-        games = []
-        for game in evaluate.play_steps(
-            self._envs.periodic, player, self._run.seed, step, training.eval_steps
-        ):
-            self._evaluations.append(game.row("periodic", "last", step))
-            games.append(game)
+        step = self._loop.step
+        frames = step * self._run.config.frames_per_step
+        games = self._scoring.periodic(step)
         score = evaluate.mean_score(games)
-        self._best["evaluated_step"] = step
-        if score > self._best["score"]:
-            checkpoint.save_weights(self._path / "best.safetensors", self._agent.network, step)
-            self._best |= {"score": score, "step": step}
+        self._place.verify()
+        self._best.offer(score, self._agent.network, step)
         completed = sum(game.completed for game in games)
         self._note(
-            f"evaluation at {step * self._run.config.frames_per_step:,} frames: "
-            f"mean return {score:.1f} over {completed} games"
+            f"evaluation at {frames:,} frames: mean return {score:.1f} over {completed} games"
         )
-        self._tensorboard.scalar(
-            "evaluation/return", score, step * self._run.config.frames_per_step
-        )
+        self._tensorboard.scalar("evaluation/return", score, frames)
 
     def _score_best(self) -> None:
-        """The final evaluation, of the best network; goes on where a killed one stopped."""
-        training = self._run.config.training
-        weights = "best" if (self._path / "best.safetensors").exists() else "last"
-        network = self._agent.network
-        step = checkpoint.load_weights(self._path / f"{weights}.safetensors", network)
-        table = self._path / "evaluations.csv"
-        there = len(evaluate.final_returns(table, weights, step))
-        player = self._player(training.eval_epsilon)
-        for game in evaluate.play_episodes(
-            self._envs.final, player, self._run.seed, step, training.final_episodes, there
-        ):
-            self._evaluations.append(game.row("final", weights, step))
-        result = evaluate.summary(evaluate.final_returns(table, weights, step))
+        """The final evaluation, of the best network."""
+        weights = "best" if self._best.path.exists() else "last"
+        path = self._path / f"{weights}.safetensors"
+        step = checkpoint.load_weights(path, self._agent.network)
+        result = self._scoring.final(weights, step)
         frames = self._loop.step * self._run.config.frames_per_step
+        self._sync_tables()
         records.write_json(
             self._path / "done.json",
             {"frames": frames, "weights": weights, "weights_step": step, **result},
@@ -197,52 +226,55 @@ class Training:
             f"over {result['episodes']} games"
         )
 
-    def _player(self, epsilon: float) -> evaluate.PlayerFactory:
-        """The agent at play, listening for signals."""
-        inner = experiment.agent_player(self._agent, epsilon)
-
-        def make(generator: np.random.Generator) -> evaluate.Player:
-            act = inner(generator)
-
-            def play(observation: NDArray[Any]) -> int:
-                self._stop.check(self._loop.step)
-                return act(observation)
-
-            return play
-
-        return make
-
     def _save(self, with_replay: bool = True) -> None:
         step = self._loop.step
+        now = (step, self._best.evaluated_step)
+        if now == self._saved:
+            return
+        self._place.verify()
         state = {
             "agent": self._agent.state(),
             "loop": self._loop.state(),
             "queue": self._queue.state(),
-            "memory": self._memory.state(),
             "env": env_state.save(self._env),
             "episodes": self._episodes.state(),
             "learning": self._learning.state(),
-            "best": self._best,
+            "best": self._best.state(),
         }
-        replay = self._memory.arrays() if with_replay else {}
-        checkpoint.save(self._path / "checkpoint", step, state, replay, self._run.identity())
-        self._saved_step = step
+        self._sync_tables()
+        self._checkpoints.save(step, state, self._memory if with_replay else None)
+        self._saved = now
+
+    def _sync_tables(self) -> None:
+        """Rows reach the disk before what says that they are there: the power may fail, too."""
+        for name in records.TABLES:
+            checkpoint.sync(self._path / name)
 
     def _restore(self, saved: checkpoint.Saved) -> None:
+        if saved.damage:
+            print(f"repro: {saved.damage}", file=sys.stderr)
         state = saved.state
         try:
             self._agent.restore(state["agent"])
             self._loop.restore(state["loop"])
             self._queue.restore(state["queue"])
-            if saved.replay:
-                self._memory.restore(state["memory"], saved.replay)
             env_state.load(self._env, state["env"])
-            self._best = state["best"]
+            self._best.restore(state["best"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise checkpoint.CheckpointError(
                 f"the checkpoint in {self._path} does not fit this version ({error}); "
                 "remove its checkpoint folder to start afresh"
             ) from error
+
+    def _go_back(self) -> None:
+        """Undo in the directory what was done after the checkpoint: it will be done again."""
+        step = self._loop.step
+        records.trim(self._path / "train_episodes.csv", step)
+        records.trim(self._path / "learning.csv", step)
+        records.trim(self._path / "evaluations.csv", self._best.evaluated_step)
+        self._best.put_back()
+        if step < self._run.config.steps:
+            (self._path / "last.safetensors").unlink(missing_ok=True)
 
     def _require_room(self) -> None:
         shape, dtype = experiment.shape(self._env), experiment.dtype(self._env)
@@ -262,17 +294,24 @@ def command(run: Run, suite: Path, device: str, threads: int | None, progress: b
     """What `repro train` does once its flags are understood; returns the exit code."""
     if threads:
         torch.set_num_threads(threads)
-    try:
-        path, done = train(run, suite, device, progress)
-    except Interrupted as stop:
-        print(f"repro: {stop}", file=sys.stderr)
-        return 128 + stop.signal
-    except NonFiniteError as error:
-        raise NonFiniteError(
-            f"{error}; training of {run.game} stopped, its rows and last checkpoint are in "
-            f"{records.run_path(suite, run.game, run.seed)}; lower --learning-rate and use "
-            "another --out"
-        ) from error
+    with listening() as stop, trackers.quiet_writers():
+        try:
+            path, done = train(run, suite, device, progress, stop)
+        except Interrupted as signal:
+            frames = signal.step * run.config.frames_per_step
+            path = records.run_path(suite, run.game, run.seed)
+            print(
+                f"repro: {path}: stopped at step {signal.step:,}, {frames:,} of "
+                f"{run.config.training.frames:,} frames; the same command goes on from there",
+                file=sys.stderr,
+            )
+            stop.ending = True
+            return 128 + signal.signal
+        except NonFiniteError as error:
+            raise NonFiniteError(
+                f"{error}; training of {run.game} stopped, its rows and last checkpoint stay; "
+                "lower --learning-rate and use another --out"
+            ) from error
     print(
         f"{path}: finished after {done['frames']:,} frames; "
         f"{done['weights']} network scored {done['mean_return']:.1f} over "

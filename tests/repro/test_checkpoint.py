@@ -1,18 +1,28 @@
 """Checkpoints and weights: round trip, damage, strangers, interrupted saves, pickles."""
 
 import json
+import os
 import pickle
-import zlib
+import shutil
 
 import numpy as np
 import pytest
 import torch
+import zstandard
 
-from repro import checkpoint, records
-from repro.checkpoint import CheckpointError
+from repro import checkpoint, records, segments
+from repro.checkpoint import CheckpointError, Checkpoints
 from repro.networks import LinearNetwork, NatureCNN
+from repro.replay import ReplayMemory
 
 RUN = {"game": "pong", "seed": 1, "config": {"stack": (4, 84), "rate": 0.1}}
+CAPACITY = 50
+ARRAYS, HEAD, TAIL = (f"{name}.safetensors.zst" for name in ("arrays", "head", "tail"))
+
+
+@pytest.fixture(autouse=True)
+def _short_segments(monkeypatch):
+    monkeypatch.setattr(segments, "STEPS", 10)
 
 
 def a_state(step=7):
@@ -43,17 +53,42 @@ def a_state(step=7):
     }
 
 
-def a_replay():
-    return {
-        "frames": np.random.default_rng(0).integers(0, 256, (30, 4, 4), np.uint8),
-        "rewards": np.linspace(-1, 1, 30, dtype=np.float32),
-    }
+def a_memory(added=0):
+    """A replay after so many transitions; each has a frame of its own."""
+    memory = ReplayMemory(CAPACITY, (2, 2), 3, np.random.default_rng(added))
+    for number in range(added):
+        frame = np.full((2, 2), number % 251, np.uint8)
+        memory.add(frame, number % 5, number % 3 - 1, number % 17 == 0, number % 13 == 0)
+    return memory
 
 
 def saved(tmp_path, step=7):
-    folder = tmp_path / "checkpoint"
-    checkpoint.save(folder, step, a_state(step), a_replay(), RUN)
-    return folder
+    """A checkpoint of as many transitions as steps, after those that are there already."""
+    checkpoints = Checkpoints(tmp_path / "checkpoint", RUN)
+    checkpoints.load(a_memory())
+    checkpoints.save(step, a_state(step), a_memory(step))
+    return tmp_path / "checkpoint"
+
+
+def load(folder, run=RUN, memory=None, defaults=None):
+    return Checkpoints(folder, run, defaults).load(a_memory() if memory is None else memory)
+
+
+def contents(folder):
+    """Every file below a folder."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def rewrite_state(place, **changes):
+    """Change state.json as someone would who knows about its checksum."""
+    whole = json.loads((place / "state.json").read_text()) | changes
+    del whole["checksum"]
+    whole["checksum"] = checkpoint._checksum(whole)
+    (place / "state.json").write_text(json.dumps(whole))
 
 
 def equal(one, two):
@@ -72,142 +107,308 @@ def equal(one, two):
     return one == two
 
 
+def same_replay(one, two):
+    return one.state() == two.state() and equal(
+        one.read(one.oldest, one.added), two.read(two.oldest, two.added)
+    )
+
+
 # --- there and back --------------------------------------------------------------------
 
 
-def test_a_checkpoint_comes_back_as_it_was(tmp_path):
-    found = checkpoint.load(saved(tmp_path), RUN)
-    assert found.step == 7
-    assert equal(a_state(), found.state)
-    assert equal(a_replay(), {name: np.array(array) for name, array in found.replay.items()})
+@pytest.mark.parametrize("step", [0, 7, 10, 49, 50, 73, 120, 121])
+def test_a_checkpoint_comes_back_as_it_was(tmp_path, step):
+    memory = a_memory()
+    found = load(saved(tmp_path, step), memory=memory)
+    assert (found.step, found.damage) == (step, "")
+    assert equal(a_state(step), found.state)
+    assert same_replay(memory, a_memory(step))
+
+
+def test_one_after_the_other_comes_back_as_it_was(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "checkpoint", RUN)
+    for step in (3, 9, 10, 25, 71, 72, 300):
+        checkpoints.save(step, a_state(step), a_memory(step))
+        memory = a_memory()
+        assert load(tmp_path / "checkpoint", memory=memory).step == step
+        assert same_replay(memory, a_memory(step))
 
 
 def test_arrays_without_a_shape_come_back_without_one(tmp_path):
-    folder = tmp_path / "checkpoint"
-    checkpoint.save(folder, 1, {"zero": np.array(2.5)}, {}, RUN)
-    assert checkpoint.load(folder, RUN).state["zero"].shape == ()
+    Checkpoints(tmp_path, RUN).save(1, {"zero": np.array(2.5)}, None)
+    assert load(tmp_path).state["zero"].shape == ()
 
 
 def test_what_comes_back_can_be_written_to(tmp_path):
-    found = checkpoint.load(saved(tmp_path), RUN)
+    found = load(saved(tmp_path))
     found.state["numbers"][0] = 9
     assert found.state["numbers"][0] == 9
 
 
 def test_a_checkpoint_may_lack_the_replay(tmp_path):
-    folder = tmp_path / "checkpoint"
-    checkpoint.save(folder, 3, a_state(3), {}, RUN)
-    assert checkpoint.load(folder, RUN).replay == {}
+    folder = saved(tmp_path, 30)
+    checkpoints = Checkpoints(folder, RUN)
+    checkpoints.load(a_memory())
+    checkpoints.save(33, a_state(33), None)
+    memory = a_memory()
+    assert load(folder, memory=memory).step == 33
+    assert len(memory) == 0
+    (folder / "step-000000033" / ARRAYS).unlink()  # the one before still has its own
+    assert load(folder, memory=memory).step == 30
+    assert same_replay(memory, a_memory(30))
 
 
 def test_no_checkpoint_is_none(tmp_path):
-    assert checkpoint.load(tmp_path / "nowhere", RUN) is None
+    assert load(tmp_path / "nowhere") is None
     (tmp_path / "empty").mkdir()
-    assert checkpoint.load(tmp_path / "empty", RUN) is None
+    assert load(tmp_path / "empty") is None
+
+
+def test_only_what_is_new_is_written(tmp_path):
+    folder = saved(tmp_path, 42)
+    before = {path.name: path.stat() for path in (folder / "segments").iterdir()}
+    assert len(before) == 4
+    saved(tmp_path, 67)
+    after = {path.name: path.stat() for path in (folder / "segments").iterdir()}
+    assert len(after) == 6
+    assert all(
+        (after[name].st_ino, after[name].st_mtime_ns) == (one.st_ino, one.st_mtime_ns)
+        for name, one in before.items()
+    )
+
+
+# --- two are kept ----------------------------------------------------------------------
+
+
+def test_the_newest_two_are_kept_with_the_segments_they_need(tmp_path):
+    for step in (9, 20, 31, 42, 63, 99):
+        folder = saved(tmp_path, step)
+    places = sorted(item.name for item in folder.iterdir())
+    assert places == ["segments", "step-000000063", "step-000000099"]
+    # 63 holds transitions 13 to 62, 99 holds 49 to 98.
+    there = sorted(path.name for path in (folder / "segments").iterdir())
+    assert there == [f"segment-{number:08d}.safetensors.zst" for number in range(1, 9)]
+    files = {place: sorted(path.name for path in (folder / place).iterdir()) for place in places}
+    assert files["step-000000063"] == [ARRAYS, "state.json", TAIL]
+    assert files["step-000000099"] == [ARRAYS, "state.json", TAIL]
+
+
+def test_a_segment_overwritten_in_part_and_never_written_before_goes_into_the_head(tmp_path):
+    folder = saved(tmp_path, 73)
+    place = folder / "step-000000073"
+    assert sorted(path.name for path in place.iterdir()) == [ARRAYS, HEAD, "state.json", TAIL]
+    assert sorted(path.name for path in (folder / "segments").iterdir())[0].startswith(
+        "segment-00000003"
+    )
+
+
+def test_two_checkpoints_of_one_step_are_two(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "checkpoint", RUN)
+    for number in range(3):
+        checkpoints.save(20, {"number": number}, a_memory(20))
+    assert load(tmp_path / "checkpoint").state == {"number": 2}
+    assert checkpoint.newest_step(tmp_path / "checkpoint") == 20
+    names = sorted(path.name for path in (tmp_path / "checkpoint").glob("step-*"))
+    assert names == ["step-000000020+", "step-000000020++"]
+
+
+def test_the_newest_step_is_found_without_reading(tmp_path):
+    assert checkpoint.newest_step(tmp_path / "nowhere") is None
+    saved(tmp_path, 900)
+    assert checkpoint.newest_step(saved(tmp_path, 1_000)) == 1_000
 
 
 # --- interrupted saves -----------------------------------------------------------------
 
 
-def test_the_newest_replaces_the_older_ones(tmp_path):
-    folder = saved(tmp_path, 900)
-    saved(tmp_path, 1_000)
-    assert checkpoint.load(folder, RUN).step == 1_000
-    assert len(list(folder.iterdir())) == 1
+def test_a_save_that_fails_at_any_write_leaves_the_older_ones(tmp_path, monkeypatch):
+    folder = saved(tmp_path, 20)
+    saved(tmp_path, 31)
+    before = contents(folder)
+    checkpoints = Checkpoints(folder, RUN)
+    checkpoints.load(a_memory())
+    sync, left = os.fsync, 0
 
+    def full(file):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise OSError("no space left on device")
+        sync(file)
 
-@pytest.mark.parametrize("failing", ["write_json", "np.save", "save_file"])
-def test_a_save_that_fails_leaves_the_older_one(tmp_path, monkeypatch, failing):
-    folder = saved(tmp_path, 5)
-
-    def fail(*_, **__):
-        raise OSError("no space left on device")
-
-    where = {
-        "write_json": (records, "write_json"),
-        "np.save": (checkpoint.np, "save"),
-        "save_file": (checkpoint.safetensors.numpy, "save_file"),
-    }[failing]
-    with monkeypatch.context() as patch:
-        patch.setattr(*where, fail)
-        with pytest.raises(OSError, match="no space"):
-            saved(tmp_path, 6)
-    found = checkpoint.load(folder, RUN)
-    assert found.step == 5
-    assert equal(a_state(5), found.state)
+    monkeypatch.setattr(os, "fsync", full)
+    failures = 0
+    while True:
+        left = failures
+        try:
+            checkpoints.save(67, a_state(67), a_memory(67))
+            break
+        except OSError:
+            failures += 1
+        if not (folder / "step-000000067").exists():
+            assert contents(folder) == before  # and what was begun takes no room
+    # Three segments and their folder, head, tail, arrays, state.json and its folder, the whole.
+    assert failures == 9
+    memory = a_memory()
+    assert load(folder, memory=memory).step == 67
+    assert same_replay(memory, a_memory(67))
 
 
 def test_the_older_one_is_there_until_the_newer_is_complete(tmp_path, monkeypatch):
-    folder = saved(tmp_path, 5)
-    write_json = records.write_json
+    folder = saved(tmp_path, 20)
+    write_json, seen = records.write_json, []
 
     def watching(path, value):
-        assert checkpoint.load(folder, RUN).step == 5
+        copy = shutil.copytree(folder, tmp_path / f"copy-{len(seen)}")
+        seen.append(load(copy).step)
         write_json(path, value)
-        assert checkpoint.load(folder, RUN).step == 6
 
     monkeypatch.setattr(records, "write_json", watching)
-    saved(tmp_path, 6)
-    assert checkpoint.load(folder, RUN).step == 6
+    saved(tmp_path, 31)
+    saved(tmp_path, 42)
+    assert seen == [20, 31]
+    assert load(folder).step == 42
 
 
-def test_a_save_that_was_killed_does_not_count(tmp_path):
-    folder = saved(tmp_path, 5)
-    torso = folder / "step-000000006"
+def test_what_killed_writers_left_is_removed(tmp_path):
+    folder = saved(tmp_path, 25)
+    before = contents(folder)
+    torso = folder / ".step-000000042.tmp"
     torso.mkdir()
-    (torso / "arrays.safetensors").write_bytes(b"half")
+    (torso / ARRAYS).write_bytes(b"half")
     (torso / ".state.json.tmp").write_bytes(b"{")
-    assert checkpoint.load(folder, RUN).step == 5
-    saved(tmp_path, 6)  # in the same place
-    assert checkpoint.load(folder, RUN).step == 6
-    assert equal(a_state(6), checkpoint.load(folder, RUN).state)
+    (folder / "segments" / "segment-00000002.safetensors.zst").write_bytes(b"torn")
+    (folder / "segments" / "segment-00000003.safetensors.zst").write_bytes(b"")
+    assert load(folder).step == 25
+    assert contents(folder) == before
+    assert not torso.exists()
+
+
+def test_what_a_writer_left_that_was_killed_in_the_first_save_is_removed(tmp_path):
+    folder = tmp_path / "checkpoint"
+    (folder / "segments").mkdir(parents=True)
+    (folder / ".step-000000042.tmp").mkdir()
+    (folder / "segments" / "segment-00000002.safetensors.zst").write_bytes(b"torn")
+    assert load(folder) is None
+    assert contents(folder) == {}
 
 
 # --- damage ----------------------------------------------------------------------------
 
+DAMAGE = {
+    "flip": lambda data: data[:-5] + bytes([data[-5] ^ 1]) + data[-4:],
+    "flip in the middle": lambda data: (
+        data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 64]) + data[len(data) // 2 + 1 :]
+    ),
+    "truncate": lambda data: data[:-2],
+    "empty": lambda data: b"",
+    "append": lambda data: data + b"0",
+    "remove": lambda data: None,
+}
+SEGMENT = "segments/segment-00000005.safetensors.zst"  # which only the newest needs
+FILES = {"state": "step-000000067/state.json", "arrays": f"step-000000067/{ARRAYS}",
+         "tail": f"step-000000067/{TAIL}", "segment": SEGMENT}  # fmt: skip
 
-def names(folder):
-    return sorted(path.name for path in next(folder.iterdir()).iterdir())
 
-
-def test_the_files_of_a_checkpoint(tmp_path):
-    assert names(saved(tmp_path)) == [
-        "arrays.safetensors", "replay-frames.npy", "replay-rewards.npy", "state.json",
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize("name", ["arrays.safetensors", "replay-frames.npy", "replay-rewards.npy"])
-@pytest.mark.parametrize("damage", ["flip", "truncate", "empty", "remove", "append"])
-def test_damage_is_noticed_and_the_remedy_named(tmp_path, name, damage):
-    folder = saved(tmp_path)
-    path = next(folder.iterdir()) / name
-    data = bytearray(path.read_bytes())
-    if damage == "flip":
-        data[-5] ^= 1
-    elif damage == "truncate":
-        del data[-1:]
-    elif damage == "empty":
-        data.clear()
-    elif damage == "append":
-        data += b"\0"
-    path.write_bytes(data)
-    if damage == "remove":
+def harm(path, damage):
+    data = DAMAGE[damage](path.read_bytes())
+    if data is None:
         path.unlink()
+    else:
+        path.write_bytes(data)
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("name", FILES.values(), ids=FILES)
+def test_if_the_newest_is_damaged_the_one_before_is_used(tmp_path, name, damage):
+    folder = saved(tmp_path, 42)
+    saved(tmp_path, 67)
+    harm(folder / name, damage)
+    memory = a_memory()
+    found = load(folder, memory=memory)
+    assert found.step == 42
+    assert equal(a_state(42), found.state)
+    assert same_replay(memory, a_memory(42))
+    for word in ("damaged", "step-000000067", name.split("/")[-1], "going on from step-000000042"):
+        assert word in found.damage
+    assert "\n" not in found.damage
+    # What came after it will be made again.
+    assert not (folder / "step-000000067").exists()
+    assert not (folder / SEGMENT).exists()
+    saved(tmp_path, 67)
+    memory = a_memory()
+    assert load(folder, memory=memory).damage == ""
+    assert same_replay(memory, a_memory(67))
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("name", ["step-000000042/state.json", f"step-000000042/{ARRAYS}"])
+def test_a_damaged_older_one_does_no_harm(tmp_path, name, damage):
+    folder = saved(tmp_path, 42)
+    saved(tmp_path, 67)
+    harm(folder / name, damage)
+    assert load(folder).step == 67
+    saved(tmp_path, 70)
+    harm(folder / "step-000000070" / ARRAYS, "flip")
+    assert load(folder).step == 67
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        ["segments/segment-00000003.safetensors.zst"],  # which both need
+        [f"step-000000042/{TAIL}", f"step-000000067/{TAIL}"],
+        ["step-000000042/state.json", SEGMENT],
+    ],
+    ids=len,
+)
+def test_if_both_are_damaged_the_remedy_is_named(tmp_path, damaged):
+    folder = saved(tmp_path, 42)
+    saved(tmp_path, 67)
+    for name in damaged:
+        harm(folder / name, "flip")
+    before = contents(folder)
     with pytest.raises(CheckpointError, match="damaged") as caught:
-        checkpoint.load(folder, RUN)
-    assert f"remove {folder}" in str(caught.value)
-    assert name in str(caught.value)
+        load(folder)
+    message = str(caught.value)
+    assert f"remove {folder}" in message
+    assert "\n" not in message
+    assert all(name.split("/")[-1] in message for name in damaged)
+    assert contents(folder) == before
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"schema": 1}', "\udcff"])
-def test_a_damaged_marker_is_noticed(tmp_path, text):
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", "7", '{"schema": 2}', "\udcff", "[" * 9**5]
+)
+def test_a_damaged_state_is_noticed(tmp_path, text):
     folder = saved(tmp_path)
-    marker = next(folder.iterdir()) / "state.json"
-    marker.write_bytes(text.encode("utf-8", "surrogateescape"))
+    (folder / "step-000000007" / "state.json").write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(CheckpointError, match="remove") as caught:
-        checkpoint.load(folder, RUN)
+        load(folder)
     assert str(folder) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"step": "7"}, {"files": None}, {"files": {}}, {"segments": []}, {"segments": {}},
+        {"run": "pong"}, {"values": []}, {"values": {}}, {"values": {"memory": None}},
+        {"values": {"memory": 7, "state": {}}}, {"values": {"memory": {}, "state": {}}},
+        {"values": {"state": {"array": "/nowhere"}, "memory": None}},
+        {"files": {ARRAYS: 7}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_state_that_makes_no_sense_is_damage(tmp_path, changes):
+    """Whoever wrote it has also mended its checksum."""
+    folder = saved(tmp_path, 25)
+    rewrite_state(folder / "step-000000025", **changes)
+    with pytest.raises(CheckpointError, match="damaged"):
+        load(folder)
+
+
+# --- strangers and versions ------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -215,17 +416,44 @@ def test_a_damaged_marker_is_noticed(tmp_path, text):
 )
 def test_a_strangers_checkpoint_is_refused(tmp_path, run):
     folder = saved(tmp_path)
+    before = contents(folder)
     with pytest.raises(CheckpointError, match="another run") as caught:
-        checkpoint.load(folder, run)
+        load(folder, run)
     assert f"remove {folder}" in str(caught.value)
-    assert checkpoint.load(folder, RUN) is not None  # nothing was touched
+    assert contents(folder) == before
 
 
-def test_another_versions_checkpoint_is_refused(tmp_path, monkeypatch):
+def test_a_run_made_before_a_field_was_invented_goes_on_if_defaults_say_so(tmp_path):
     folder = saved(tmp_path)
-    monkeypatch.setattr(records, "SCHEMA", records.SCHEMA + 1)
-    with pytest.raises(CheckpointError, match="version"):
-        checkpoint.load(folder, RUN)
+    newer = RUN | {"config": {**RUN["config"], "weights": "uniform"}}
+    with pytest.raises(CheckpointError, match=r"config\.weights"):
+        load(folder, newer)
+    defaults = {"config": {"weights": "uniform"}}
+    assert load(folder, newer, defaults=defaults).step == 7
+    newer["config"]["weights"] = "normal"
+    with pytest.raises(CheckpointError, match=r"config\.weights is 'uniform' there, 'normal' here"):
+        load(folder, newer, defaults=defaults)
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_another_versions_checkpoint_is_refused(tmp_path, monkeypatch, change):
+    folder = saved(tmp_path)
+    before = contents(folder)
+    monkeypatch.setattr(checkpoint, "SCHEMA", checkpoint.SCHEMA + change)
+    with pytest.raises(CheckpointError, match="version") as caught:
+        load(folder)
+    assert f"remove {folder}" in str(caught.value)
+    assert contents(folder) == before
+
+
+def test_a_checkpoint_of_the_first_version_is_refused(tmp_path):
+    place = tmp_path / "step-000000042"
+    place.mkdir()
+    old = {"schema": 1, "run": RUN, "step": 42, "files": {"replay-frames.npy": "crc32:0"}}
+    (place / "state.json").write_text(json.dumps(old | {"values": {}}))
+    with pytest.raises(CheckpointError, match=r"version \(checkpoint schema 1, here 2\)"):
+        load(tmp_path)
+    assert (place / "state.json").exists()
 
 
 # --- nothing that is loaded can run code ------------------------------------------------
@@ -246,26 +474,43 @@ def test_the_bomb_works(tmp_path):
     assert (tmp_path / "bang").exists()
 
 
-@pytest.mark.parametrize("name", ["arrays.safetensors", "replay-frames.npy"])
-@pytest.mark.parametrize("kind", ["pickle", "object array", "torch"])
+@pytest.mark.parametrize("name", FILES.values(), ids=FILES)
+@pytest.mark.parametrize("kind", ["pickle", "compressed", "object array", "torch"])
 def test_a_pickle_in_a_files_place_is_not_run(tmp_path, name, kind):
-    folder = saved(tmp_path)
-    place = next(folder.iterdir())
-    bomb = Bomb(tmp_path / "bang")
-    with (place / name).open("wb") as file:
-        if kind == "pickle":
-            pickle.dump(bomb, file)
-        elif kind == "torch":
+    folder = saved(tmp_path, 67)
+    bomb, path = Bomb(tmp_path / "bang"), folder / name
+    with path.open("wb") as file:
+        if kind == "torch":
             torch.save(bomb, file)
-        else:
+        elif kind == "object array":
             np.save(file, np.array([bomb], object), allow_pickle=True)
-    # Whoever put it there has also mended the checksum.
-    marker = json.loads((place / "state.json").read_text())
-    marker["files"][name] = f"crc32:{zlib.crc32((place / name).read_bytes()):08x}"
-    (place / "state.json").write_text(json.dumps(marker))
-    with pytest.raises(CheckpointError, match="damaged"):
-        checkpoint.load(folder, RUN)
+        elif kind == "compressed":
+            file.write(zstandard.compress(pickle.dumps(bomb)))
+        else:
+            pickle.dump(bomb, file)
+    if path.name != "state.json":  # whoever put it there has also mended the checksums
+        state = json.loads((folder / "step-000000067" / "state.json").read_text())
+        lists = {key: state[key] for key in ("files", "segments")}
+        for checksums in lists.values():
+            if path.name in checksums:
+                checksums[path.name] = segments.checksum(path.read_bytes())
+        rewrite_state(folder / "step-000000067", **lists)
+    with pytest.raises(CheckpointError, match="damaged") as caught:
+        load(folder)
+    assert "\n" not in str(caught.value)
     assert not (tmp_path / "bang").exists()
+
+
+def test_names_in_a_state_do_not_lead_elsewhere(tmp_path):
+    folder = saved(tmp_path, 25)
+    (tmp_path / "precious").write_text("x")
+    place = folder / "step-000000025"
+    state = json.loads((place / "state.json").read_text())
+    rewrite_state(place, segments=state["segments"] | {"../../precious": "crc32:0"})
+    assert load(folder).step == 25
+    saved(tmp_path, 42)
+    saved(tmp_path, 67)
+    assert (tmp_path / "precious").read_text() == "x"
 
 
 @pytest.mark.parametrize("write", [pickle.dump, torch.save])

@@ -133,6 +133,27 @@ def test_trim_drops_later_rows_and_a_line_cut_short(tmp_path):
     assert path.read_text() == header
 
 
+def test_final_rows_stay_unless_they_follow_a_row_that_is_dropped(tmp_path):
+    path = tmp_path / "evaluations.csv"
+    names = ("kind", "weights", "step", "episode", "seed", "return", "frames", "truncated")
+
+    def row(kind, step):
+        values = (kind, "best", step, 0, 1, 2.0, 3, False)
+        return dict(zip(names, values, strict=True)) | {"completed": True}
+
+    table = records.Table(path)
+    for kind, step in (("periodic", 10), ("final", 10), ("periodic", 20), ("final", 10)):
+        table.append(row(kind, step))
+    table.close()
+    whole = path.read_bytes()
+    records.trim(path, 20)
+    assert path.read_bytes() == whole
+    records.trim(path, 10)  # what comes after will be made again, in this order
+    assert [(one["kind"], one["step"]) for one in records.read_rows(path)] == [
+        ("periodic", "10"), ("final", "10"),
+    ]  # fmt: skip
+
+
 def test_trim_drops_a_last_row_that_only_lacks_its_newline(tmp_path):
     # Its last number may have lost digits.
     path = tmp_path / "learning.csv"

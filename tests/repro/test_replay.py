@@ -206,7 +206,9 @@ def test_a_million_steps_fit_into_7_3_gigabytes():
 
 def test_bytes_needed_are_the_bytes_taken():
     memory = ReplayMemory(123, (5, 3), 2, np.random.default_rng(0), np.float32)
-    taken = sum(array.nbytes for array in memory.arrays(123).values())
+    for _ in range(123):
+        memory.add(np.zeros((5, 3)), 0, 0.0, False)
+    taken = sum(array.nbytes for array in memory.read(0, 123).values())
     assert ReplayMemory.bytes_needed(123, (5, 3), np.float32) == taken
 
 
@@ -275,16 +277,47 @@ def test_the_draw_must_be_a_multiple_of_the_minibatch():
 # --- going on later --------------------------------------------------------------------
 
 
+def pieces(memory, length):
+    """What is held, in pieces."""
+    return [
+        (start, memory.read(start, min(start + length, memory.added)))
+        for start in range(memory.oldest, memory.added, length)
+    ]
+
+
+@pytest.mark.parametrize("steps", [0, 12, 50, 51, 167])
+def test_transitions_keep_their_numbers(steps):
+    memory, _ = filled([GOES_ON] * steps, 50, 4)
+    assert (memory.oldest, memory.added) == (max(steps - 50, 0), steps)
+    found = memory.read(memory.oldest, memory.added)
+    assert [len(array) for array in found.values()] == [len(memory)] * 4
+    for index, number in enumerate(range(memory.oldest, memory.added)):
+        np.testing.assert_array_equal(found["frames"][index], frame_of(number))
+        assert found["actions"][index] == number * 7 % 18
+    if steps:
+        (newest,) = memory.read(steps - 1, steps)["frames"]
+        newest[:] = 0  # a copy
+        np.testing.assert_array_equal(
+            memory.read(steps - 1, steps)["frames"][0], frame_of(steps - 1)
+        )
+
+
+@pytest.mark.parametrize("bounds", [(9, 20), (50, 61), (30, 29), (-1, 5)])
+def test_what_is_not_held_cannot_be_read(bounds):
+    memory, _ = filled([GOES_ON] * 60, 50, 4)
+    with pytest.raises(ValueError, match="not all held"):
+        memory.read(*bounds)
+
+
 @pytest.mark.parametrize("steps", [12, 50, 167])  # not full, just full, wrapped
 def test_a_restored_memory_goes_on_identically(steps):
     ends = np.random.default_rng(6).choice([GOES_ON, TERMINAL, TRUNCATED], 300, p=[0.8, 0.1, 0.1])
     memory, _ = filled(ends[:steps], 50, 4, seed=3)
     queue = MinibatchQueue(memory, 64, 16)
     queue.next()
-    saved = {name: array.copy() for name, array in memory.arrays().items()}
     states = memory.state(), queue.state()
     other = ReplayMemory(50, SHAPE, 4, np.random.default_rng(77))
-    other.restore(states[0], saved)
+    other.restore(states[0], pieces(memory, 7))
     again = MinibatchQueue(other, 64, 16)
     again.restore(states[1])
     assert len(other) == len(memory) == min(steps, 50)
@@ -301,19 +334,47 @@ def test_a_queue_that_has_drawn_nothing_can_be_restored():
 
 
 @pytest.mark.parametrize("capacity", [30, 70])
-def test_a_full_ring_fits_no_other_size(capacity):
-    # In a larger ring, too, its slots would be read in the wrong order.
+def test_a_replay_fits_no_other_size(capacity):
     memory, _ = filled([GOES_ON] * 60, 50, 4)
     other = ReplayMemory(capacity, SHAPE, 4, np.random.default_rng(0))
     with pytest.raises(ValueError, match="size"):
-        other.restore(memory.state(), memory.arrays())
+        other.restore(memory.state(), pieces(memory, 10))
 
 
-def test_frames_of_another_shape_do_not_fit():
+@pytest.mark.parametrize(("shape", "dtype"), [((3, 3), np.uint8), (SHAPE, np.float32)])
+def test_other_frames_do_not_fit(shape, dtype):
     memory, _ = filled([GOES_ON] * 60, 50, 4)
-    other = ReplayMemory(50, (3, 3), 4, np.random.default_rng(0))
-    with pytest.raises(ValueError, match="size"):
-        other.restore(memory.state(), memory.arrays())
+    other = ReplayMemory(50, shape, 4, np.random.default_rng(0), dtype)
+    with pytest.raises(ValueError, match="frames of another size"):
+        other.restore(memory.state(), pieces(memory, 10))
+
+
+def test_pieces_may_begin_before_what_is_held():
+    early, _ = filled([GOES_ON] * 30, 50, 4)
+    memory, _ = filled([GOES_ON] * 60, 50, 4)
+    other = ReplayMemory(50, SHAPE, 4, np.random.default_rng(0))
+    other.restore(memory.state(), [(0, early.read(0, 20)), *pieces(memory, 10)[1:]])
+    assert keys(other.sample(100)) == keys(memory.sample(100))
+
+
+@pytest.mark.parametrize("missing", range(5))
+def test_a_gap_is_noticed(missing):
+    memory, _ = filled([GOES_ON] * 60, 50, 4)
+    some = pieces(memory, 10)
+    del some[missing]
+    other = ReplayMemory(50, SHAPE, 4, np.random.default_rng(0))
+    with pytest.raises(ValueError, match=f"lacks transition {10 * missing + 10}"):
+        other.restore(memory.state(), some)
+    assert len(other) == 0  # and can be restored from elsewhere
+    other.restore(memory.state(), pieces(memory, 10))
+    assert keys(other.sample(100)) == keys(memory.sample(100))
+
+
+def test_a_piece_too_many_is_noticed():
+    memory, _ = filled([GOES_ON] * 60, 50, 4)
+    other = ReplayMemory(50, SHAPE, 4, np.random.default_rng(0))
+    with pytest.raises(ValueError, match="lacks"):
+        other.restore(memory.state(), [*pieces(memory, 10), pieces(memory, 10)[-1]])
 
 
 def test_part_of_a_batch():

@@ -1,0 +1,75 @@
+"""The two evaluations of a training: a row of evaluations.csv per game."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from repro import evaluate, experiment
+from repro.agent import Agent
+from repro.experiment import Environments, Run
+from repro.records import Table
+
+
+class Scoring:
+    """Lets the agent of a training play for scores.
+
+    Args:
+        run: which training.
+        envs: its environments.
+        agent: plays with the weights that it has when asked.
+        path: of evaluations.csv.
+        check: called before every step; may raise, to stop.
+    """
+
+    def __init__(
+        self, run: Run, envs: Environments, agent: Agent, path: Path, check: Callable[[], None]
+    ) -> None:
+        self._run = run
+        self._envs = envs
+        self._path = path
+        self._table = Table(path)
+        self._check = check
+        self._play = experiment.agent_player(agent, run.config.training.eval_epsilon)
+
+    def periodic(self, step: int) -> list[evaluate.Game]:
+        """The periodic evaluation, of the network after ``step`` training steps."""
+        games = []
+        for game in evaluate.play_steps(
+            self._envs.periodic, self._player, self._run.seed, step,
+            self._run.config.training.eval_steps,
+        ):  # fmt: skip
+            self._table.append(game.row("periodic", "last", step))
+            games.append(game)
+        return games
+
+    def final(self, weights: str, step: int) -> dict[str, Any]:
+        """The final evaluation; goes on where a killed one stopped, and returns its summary.
+
+        Args:
+            weights: "best" or "last", as the agent has them.
+            step: training step that they are from.
+        """
+        there = len(evaluate.final_returns(self._path, weights, step))
+        for game in evaluate.play_episodes(
+            self._envs.final, self._player, self._run.seed, step,
+            self._run.config.training.final_episodes, there,
+        ):  # fmt: skip
+            self._table.append(game.row("final", weights, step))
+        return evaluate.summary(evaluate.final_returns(self._path, weights, step))
+
+    def close(self) -> None:
+        """Close the table."""
+        self._table.close()
+
+    def _player(self, generator: np.random.Generator) -> evaluate.Player:
+        """The agent at play, listening."""
+        act = self._play(generator)
+
+        def play(observation: NDArray[Any]) -> int:
+            self._check()
+            return act(observation)
+
+        return play
