@@ -91,12 +91,7 @@ def _random(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
 
 
 def _train(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
-    early = argparse.ArgumentParser(add_help=False, exit_on_error=False)
-    early.add_argument("--preset", default="nature")
-    try:
-        default = config.preset(early.parse_known_args(list(arguments))[0].preset)
-    except argparse.ArgumentError:  # which the whole parser will report
-        default = config.preset("nature")
+    default = flags.chosen_preset(arguments)
     parser.add_argument("game", metavar="GAME", help="one of `repro games`")
     parser.add_argument("--seed", type=natural, default=0, metavar="N", help="[default 0]")
     parser.add_argument(
@@ -279,6 +274,17 @@ def _add_trained(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... [default cpu]")
 
 
+def _cluster(name: str) -> "Adder":
+    """A command with a module of its own."""
+
+    def add(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+        from repro import status, submit
+
+        {"status": status, "submit": submit}[name].add(parser, arguments)
+
+    return add
+
+
 def _paper(name: str) -> "Adder":
     """A command of paper_tables: the one place where this package calls that one."""
 
@@ -294,6 +300,8 @@ Adder = Callable[[argparse.ArgumentParser, Sequence[str]], None]
 COMMANDS: dict[str, tuple[Adder, str]] = {
     "games": (_games, "List the 49 games."),
     "train": (_train, "Train the agent on a game; the same command again resumes."),
+    "submit": (_cluster("submit"), "Submit games and seeds to SLURM as one array job."),
+    "status": (_cluster("status"), "Show what became of every run of a suite."),
     "evaluate": (_evaluate, "Score a run's network by the final protocol; records each game."),
     "play": (_play, "Write a video of a run's agent, with its action values."),
     "inspect": (_inspect, "Record what a run's network makes of its states, for two pictures."),

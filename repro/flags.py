@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import sys
 import typing
+from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
@@ -73,6 +74,33 @@ def add_settings(parser: argparse.ArgumentParser, default: config.Config) -> Non
             options["type"] = natural if hint is int else float
             options["metavar"] = "N" if hint is int else "X"
         groups[part].add_argument("--" + item.name.replace("_", "-"), **options)
+
+
+def chosen_preset(arguments: Sequence[str]) -> config.Config:
+    """The preset among the arguments, found before they are parsed: its values are the defaults.
+
+    Raises:
+        ConfigError: if there is no such preset.
+    """
+    early = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    early.add_argument("--preset", default="nature")
+    try:
+        return config.preset(early.parse_known_args(list(arguments))[0].preset)
+    except argparse.ArgumentError:  # which the whole parser will report
+        return config.preset("nature")
+
+
+def write_settings(default: config.Config, chosen: config.Config) -> list[str]:
+    """The flags that make ``chosen`` of ``default``; :func:`read_settings` backwards."""
+    words: list[str] = []
+    for name, (_, value) in config.differences(default, chosen).items():
+        flag = name.split(".")[-1].replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            values = value if isinstance(value, tuple) else (value,)
+            words += [f"--{flag}", *map(str, values)]
+    return words
 
 
 def read_settings(arguments: argparse.Namespace, default: config.Config) -> config.Config:

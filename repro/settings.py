@@ -224,7 +224,7 @@ class TrainingConfig:
         doc="steps between rows of learning.csv",
     )
     checkpoint_every_steps: int = setting(
-        250_000,
+        125_000,
         unit="steps",
         source="ours",
         row=None,

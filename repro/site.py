@@ -1,0 +1,167 @@
+"""What a cluster wants to be told: partition, time, memory and the like; from flags or a file."""
+
+import argparse
+import dataclasses
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from repro.config import ConfigError
+from repro.flags import natural
+
+_TIME = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?")
+_MOST_SIGNAL_SECONDS = 65_535  # all that sbatch takes
+
+
+def _key(default: Any, doc: str) -> Any:
+    return dataclasses.field(default=default, metadata={"doc": doc})
+
+
+@dataclass(frozen=True)
+class Site:
+    """How jobs are asked for. Nothing of any one cluster is built in.
+
+    Raises:
+        ConfigError: when a value cannot be right, naming it.
+    """
+
+    partition: str = _key("", "partition, if not the cluster's default")
+    account: str = _key("", "account to charge")
+    time: str = _key("24:00:00", "time limit of a job, as sbatch takes it: D-HH:MM:SS, minutes")
+    gres: str = _key("", "generic resources of a job, such as gpu:1")
+    cpus: int = _key(0, "processor cores of a job; 0 for one per run")
+    memory_gb: float = _key(0.0, "memory of a job, GB; 0 for what its replays need, and a margin")
+    games_per_job: int = _key(1, "runs that share a job, its cores and its GPU")
+    throttle: int = _key(0, "most jobs of the array that run at a time; 0 for no bound")
+    signal_seconds: int = _key(300, "seconds before the time limit at which runs save themselves")
+    attempts: int = _key(3, "failures in a row, without progress, after which a run is given up")
+    retry_seconds: int = _key(60, "seconds between a failure and the next attempt")
+    modules: str = _key("", "words after `module load`")
+    setup: str = _key("", "line of shell before anything else, such as `source env/bin/activate`")
+    container: str = _key("", "words before `python`, such as `apptainer exec --nv image.sif`")
+    python: str = _key("", "Python to run; default: this one, or python3 in a container")
+    extra: tuple[str, ...] = _key((), "further option of sbatch, as in --extra=--qos=long")
+
+    def __post_init__(self) -> None:
+        """Refuse what sbatch, or a reader of the script, would stumble over."""
+        for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, (int, float)) and value < 0:
+                raise ConfigError(f"{item.name} must be zero or more, got {value}")
+            for text in value if isinstance(value, tuple) else (value,):
+                if isinstance(text, str) and "\n" in text and item.name != "setup":
+                    raise ConfigError(f"{item.name} must be one line")
+        for name in ("games_per_job", "attempts"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1")
+        for option in self.extra:
+            if not option.startswith("-"):
+                raise ConfigError(
+                    f"extra {option!r} is not an option of sbatch, such as --qos=long"
+                )
+        limit = self.time_seconds
+        most = min(limit // 2, _MOST_SIGNAL_SECONDS)
+        if self.signal_seconds > most:
+            raise ConfigError(
+                f"signal_seconds ({self.signal_seconds}) must be at most {most:,}, half the time "
+                f"limit of {limit:,} seconds, or runs would do little but save themselves"
+            )
+
+    @property
+    def time_seconds(self) -> int:
+        """The time limit of a job.
+
+        Raises:
+            ConfigError: if it is not one that sbatch takes.
+        """
+        found = _TIME.fullmatch(self.time)
+        if found is None or (found[1] is None and found[0].count(":") > 2):
+            raise ConfigError(f"time {self.time!r} is not a limit such as 24:00:00, 2-12 or 90")
+        days, *rest = (None if part is None else int(part) for part in found.groups())
+        parts = [part for part in rest if part is not None]
+        if days is not None:
+            hours, minutes, seconds = [*parts, 0, 0][:3]
+        elif len(parts) == 3:
+            hours, minutes, seconds = parts
+        else:
+            hours, minutes, seconds = 0, *[*parts, 0][:2]
+        total = (((days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
+        if total == 0:
+            raise ConfigError(f"time {self.time!r} is no time at all")
+        return total
+
+    @property
+    def threads(self) -> int:
+        """Processor threads of one run; a fixed number, for the same number gives the same run."""
+        return max(1, self.cpus // self.games_per_job)
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Add --site and a flag per key; one that is not given leaves no attribute."""
+    group = parser.add_argument_group("cluster (each also a key of the --site file)")
+    group.add_argument(
+        "--site", type=Path, metavar="FILE", help="TOML file of these values; flags go before it"
+    )
+    for item in dataclasses.fields(Site):
+        kind = type(item.default)
+        shown = "" if item.default in ("", ()) else f" [default {item.default}]"
+        options: dict[str, Any] = {
+            "dest": f"site.{item.name}",
+            "default": argparse.SUPPRESS,
+            "help": item.metadata["doc"] + shown,
+            "metavar": {int: "N", float: "X"}.get(kind, "TEXT"),
+        }
+        if kind is tuple:
+            options["action"] = "append"
+        else:
+            options["type"] = {int: natural, float: float}.get(kind, str)
+        group.add_argument("--" + item.name.replace("_", "-"), **options)
+
+
+def read_flags(options: argparse.Namespace) -> Site:
+    """The file's values, replaced by those flags that were given.
+
+    Raises:
+        ConfigError: as :func:`load`, or when a value cannot be right.
+    """
+    values = load(options.site) if options.site else {}
+    for item in dataclasses.fields(Site):
+        key = f"site.{item.name}"
+        if key in vars(options):
+            given = vars(options)[key]
+            values[item.name] = tuple(given) if isinstance(given, list) else given
+    return Site(**values)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read a site file.
+
+    Raises:
+        ConfigError: naming the file and the key, if it is unreadable or a key is unknown or of
+            another type.
+    """
+    try:
+        values = tomllib.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read the site file {path}: {error}") from error
+    fields = {item.name: item.default for item in dataclasses.fields(Site)}
+    for name, value in values.items():
+        if name not in fields:
+            raise ConfigError(f"{path}: unknown key {name!r}; there are: {', '.join(fields)}")
+        wanted = type(fields[name])
+        if wanted is tuple:
+            right = isinstance(value, list) and all(isinstance(one, str) for one in value)
+            values[name] = tuple(value) if right else value
+        else:
+            right = type(value) is wanted or (wanted is float and type(value) is int)
+        if not right:
+            names = {
+                str: "text",
+                int: "a whole number",
+                float: "a number",
+                tuple: "a list of texts",
+            }
+            raise ConfigError(f"{path}: {name} must be {names[wanted]}, got {value!r}")
+    return values

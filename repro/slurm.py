@@ -1,0 +1,228 @@
+"""SLURM: the batch script as text, and what squeue says of it. Standard library only."""
+
+import re
+import shlex
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from repro.site import Site
+
+_MEMORY_MARGIN = 1.15  # for the page cache of checkpoints, and a GPU's driver
+_QUERY_SECONDS = 60
+
+
+class SlurmError(RuntimeError):
+    """A command of SLURM failed; the message ends with what it said."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one submission asks for.
+
+    ``runs`` are pairs of game and seed in the order of the array, ``train`` the flags of
+    `repro train` but for game, seed and --out, ``run_bytes`` the memory of one run, ``folder``
+    where script and logs lie.
+    """
+
+    name: str
+    suite: Path
+    folder: Path
+    runs: tuple[tuple[str, int], ...]
+    train: tuple[str, ...]
+    run_bytes: int
+
+    @property
+    def file(self) -> Path:
+        """The batch script."""
+        return self.folder / "submit.sh"
+
+
+def elements(
+    runs: Sequence[tuple[str, int]], games_per_job: int
+) -> list[tuple[tuple[str, int], ...]]:
+    """The runs of each element of the array, in order."""
+    return [
+        tuple(runs[start : start + games_per_job]) for start in range(0, len(runs), games_per_job)
+    ]
+
+
+def script(job: Job, site: Site, python: str) -> str:
+    """The batch script: an array with an element per job.
+
+    Args:
+        job: what to run.
+        site: how to ask for it.
+        python: interpreter, unless the site names one.
+    """
+    count = len(elements(job.runs, site.games_per_job))
+    memory = site.memory_gb * 10**9 or job.run_bytes * site.games_per_job * _MEMORY_MARGIN
+    options = [
+        f"--job-name={job.name}",
+        f"--array=0-{count - 1}" + (f"%{site.throttle}" if site.throttle else ""),
+        f"--partition={site.partition}" if site.partition else "",
+        f"--account={site.account}" if site.account else "",
+        f"--time={site.time}",
+        "--nodes=1",
+        "--ntasks=1",
+        f"--cpus-per-task={site.cpus or site.games_per_job}",
+        f"--mem={-int(-memory // 2**20)}M",
+        f"--gres={site.gres}" if site.gres else "",
+        f"--signal=B:USR1@{site.signal_seconds}",
+        "--requeue",
+        "--open-mode=append",
+        "--output=" + shlex.quote(str(job.folder).replace("%", "%%") + "/%a.log"),
+        *site.extra,
+    ]
+    interpreter = site.python or ("python3" if site.container else python)
+    setup = [f"module load {site.modules}" if site.modules else "", site.setup]
+    lines = [
+        "#!/bin/bash",
+        *(f"#SBATCH {option}" for option in options if option),
+        "",
+        f"SUITE={shlex.quote(str(job.suite))}",
+        f"SCRIPT={shlex.quote(str(job.file))}",
+        f"PYTHON=({(site.container + ' ') if site.container else ''}{shlex.quote(interpreter)})",
+        f"TRAIN=({shlex.join(job.train)})",
+        f"ATTEMPTS={site.attempts}",
+        f"RETRY_SECONDS={site.retry_seconds}",
+        f"PER_JOB={site.games_per_job}",
+        "RUNS=(",
+        *(f'  "{game} {seed}"' for game, seed in job.runs),
+        ")",
+        *(line for line in setup if line),
+    ]
+    return "\n".join(lines) + "\n" + BODY
+
+
+# The same for every job. bash 4.2 is enough; variables in capitals are set above it.
+BODY = r"""
+# --- nothing to change below ---------------------------------------------------------
+
+index=${SLURM_ARRAY_TASK_ID:-0}
+job=${SLURM_ARRAY_JOB_ID:-0}_$index
+pids=() stop="" interrupted="" left="" result=0
+
+ended() {  # "GAME SEED": finished, or given up
+  local run="$SUITE/${1% *}/seed-${1#* }"
+  [ -e "$run/done.json" ] || [ -e "$run/failure.json" ]
+}
+forward() {  # the runs write a checkpoint and end
+  local pid
+  stop=${stop:-$1}
+  for pid in "${pids[@]}"; do kill -s "$1" "$pid" 2>/dev/null; done
+}
+trap 'forward USR1' USR1  # the time limit is near
+trap 'forward TERM' TERM  # the job is being ended: preemption, requeue, scancel
+
+# Each run of this element has a watcher, which tries again after a failure.
+for run in "${RUNS[@]:index*PER_JOB:PER_JOB}"; do
+  ended "$run" && continue
+  "${PYTHON[@]}" -m repro.job --attempts "$ATTEMPTS" --retry-seconds "$RETRY_SECONDS" \
+    "$SUITE" "${run% *}" "${run#* }" "${TRAIN[@]}" &
+  pids+=($!)
+done
+[ "$stop" ] && forward "$stop"  # it came while they were being started
+
+for pid in "${pids[@]}"; do
+  while kill -0 "$pid" 2>/dev/null; do wait "$pid"; done  # a signal ends `wait`, not the run
+  wait "$pid"
+  case $? in
+    0) ;;
+    138 | 143) interrupted=yes ;;  # saved
+    *) result=1 ;;
+  esac
+done
+for run in "${RUNS[@]:index*PER_JOB:PER_JOB}"; do
+  ended "$run" || left="$left $run;"
+done
+
+[ "$left" ] || exit $result
+[ "$stop$interrupted" ] || { echo "$job ended without a result:$left"; exit 1; }
+trap '' USR1 TERM  # a requeue sends TERM, which must not end it half-way
+if command -v scontrol >/dev/null; then
+  # A job that is being ended from outside is either queued again by SLURM itself or not wanted.
+  scontrol show job "$job" | grep -q 'JobState=RUNNING' || exit 1
+  echo "$job goes back into the queue:$left"
+  scontrol requeue "$job" && exit
+fi
+if [ "$stop" = USR1 ]; then
+  echo "$job leaves a job to go on with:$left"
+  sbatch --dependency="afterany:$job" --array="$index" "$SCRIPT"
+fi
+"""
+
+
+@dataclass(frozen=True)
+class Queued:
+    """One element of an array in the queue; ``state`` and ``reason`` as squeue words them."""
+
+    state: str
+    reason: str
+
+
+def queue(names: Sequence[str]) -> dict[tuple[str, int], Queued] | None:
+    """What is queued or running under these job names, by script and array index.
+
+    The script's path, rather than a job's number, still holds for a job that was left to go on.
+
+    Returns:
+        ``None`` where there is no squeue.
+
+    Raises:
+        SlurmError: if squeue fails.
+    """
+    if not names:
+        return {}
+    command = ["squeue", "--noheader", "--array", "--name=" + ",".join(sorted(set(names)))]
+    try:
+        text = call([*command, "--format=%T|%K|%r|%o"])
+    except FileNotFoundError:
+        return None
+    found: dict[tuple[str, int], Queued] = {}
+    for line in text.splitlines():
+        state, index, reason, file = line.split("|", 3)
+        if (
+            index.isdecimal()
+            and found.get((file, int(index)), Queued("PENDING", "")).state == "PENDING"
+        ):
+            found[file, int(index)] = Queued(state, reason)
+    return found
+
+
+def submit(file: Path) -> str:
+    """Give a script to sbatch and return the job's number.
+
+    Raises:
+        SlurmError: if there is no sbatch or it refuses.
+    """
+    try:
+        said = call(["sbatch", "--parsable", str(file)])
+    except FileNotFoundError:
+        raise SlurmError(
+            "there is no sbatch here; use --run on a login node of the cluster"
+        ) from None
+    number = said.strip().split(";")[0]
+    if not re.fullmatch(r"\d+", number):
+        raise SlurmError(f"sbatch answered without a job number: {said.strip()!r}")
+    return number
+
+
+def call(command: Sequence[str]) -> str:
+    """Run a command of SLURM and return what it prints.
+
+    Raises:
+        FileNotFoundError: if there is no such command.
+        SlurmError: if it fails, with its last line.
+    """
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_QUERY_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise SlurmError(f"{command[0]} gave no answer in {_QUERY_SECONDS} seconds") from None
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()
+        raise SlurmError(f"{command[0]} failed: {said[-1]}")
+    return done.stdout

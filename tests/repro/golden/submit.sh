@@ -1,0 +1,85 @@
+#!/bin/bash
+#SBATCH --job-name=dqn-nature
+#SBATCH --array=0-1%20
+#SBATCH --partition=gpu
+#SBATCH --account=lab
+#SBATCH --time=1-00:00:00
+#SBATCH --nodes=1
+#SBATCH --ntasks=1
+#SBATCH --cpus-per-task=8
+#SBATCH --mem=17026M
+#SBATCH --gres=gpu:1
+#SBATCH --signal=B:USR1@300
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --output=/data/nature/jobs/1/%a.log
+#SBATCH --qos=long
+
+SUITE=/data/nature
+SCRIPT=/data/nature/jobs/1/submit.sh
+PYTHON=(/data/env/bin/python)
+TRAIN=(--preset nature --device cuda --threads 4)
+ATTEMPTS=3
+RETRY_SECONDS=60
+PER_JOB=2
+RUNS=(
+  "pong 0"
+  "breakout 0"
+  "pong 1"
+)
+module load cuda gcc
+source /data/env/bin/activate
+
+# --- nothing to change below ---------------------------------------------------------
+
+index=${SLURM_ARRAY_TASK_ID:-0}
+job=${SLURM_ARRAY_JOB_ID:-0}_$index
+pids=() stop="" interrupted="" left="" result=0
+
+ended() {  # "GAME SEED": finished, or given up
+  local run="$SUITE/${1% *}/seed-${1#* }"
+  [ -e "$run/done.json" ] || [ -e "$run/failure.json" ]
+}
+forward() {  # the runs write a checkpoint and end
+  local pid
+  stop=${stop:-$1}
+  for pid in "${pids[@]}"; do kill -s "$1" "$pid" 2>/dev/null; done
+}
+trap 'forward USR1' USR1  # the time limit is near
+trap 'forward TERM' TERM  # the job is being ended: preemption, requeue, scancel
+
+# Each run of this element has a watcher, which tries again after a failure.
+for run in "${RUNS[@]:index*PER_JOB:PER_JOB}"; do
+  ended "$run" && continue
+  "${PYTHON[@]}" -m repro.job --attempts "$ATTEMPTS" --retry-seconds "$RETRY_SECONDS" \
+    "$SUITE" "${run% *}" "${run#* }" "${TRAIN[@]}" &
+  pids+=($!)
+done
+[ "$stop" ] && forward "$stop"  # it came while they were being started
+
+for pid in "${pids[@]}"; do
+  while kill -0 "$pid" 2>/dev/null; do wait "$pid"; done  # a signal ends `wait`, not the run
+  wait "$pid"
+  case $? in
+    0) ;;
+    138 | 143) interrupted=yes ;;  # saved
+    *) result=1 ;;
+  esac
+done
+for run in "${RUNS[@]:index*PER_JOB:PER_JOB}"; do
+  ended "$run" || left="$left $run;"
+done
+
+[ "$left" ] || exit $result
+[ "$stop$interrupted" ] || { echo "$job ended without a result:$left"; exit 1; }
+trap '' USR1 TERM  # a requeue sends TERM, which must not end it half-way
+if command -v scontrol >/dev/null; then
+  # A job that is being ended from outside is either queued again by SLURM itself or not wanted.
+  scontrol show job "$job" | grep -q 'JobState=RUNNING' || exit 1
+  echo "$job goes back into the queue:$left"
+  scontrol requeue "$job" && exit
+fi
+if [ "$stop" = USR1 ]; then
+  echo "$job leaves a job to go on with:$left"
+  sbatch --dependency="afterany:$job" --array="$index" "$SCRIPT"
+fi

@@ -1,0 +1,175 @@
+"""The watcher of one run inside a job: attempts, progress, signals, giving up."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from repro import directory, job, tails
+
+
+def write_rows(path, *steps):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("step,frames\n" + "".join(f"{step},{4 * step}\n" for step in steps))
+
+
+def watch(suite, shell, attempts=3):
+    """Watch some lines of shell in place of a training; ``$run`` is the run directory."""
+    run = suite / "pong" / "seed-0"
+    run.mkdir(parents=True, exist_ok=True)
+    watcher = job.Watcher(suite, "pong", 0, attempts, 0)
+    code = watcher.watch(["bash", "-c", f"run={run}\n{shell}"])
+    return code, run, job.read_events(job.events_file(suite, "pong", 0))
+
+
+def names(events):
+    return [one["event"] for one in events]
+
+
+def test_a_run_that_finishes(tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "12")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
+    monkeypatch.setenv("SLURMD_NODENAME", "n17")
+    code, _, events = watch(tmp_path, "echo hello; touch $run/done.json")
+    assert (code, names(events)) == (0, ["started", "done"])
+    assert {(one["job"], one["node"]) for one in events} == {("12_3", "n17")}
+    assert job.log_file(tmp_path, "pong", 0).read_text() == "hello\n"
+    # Once more, and nothing is started.
+    assert watch(tmp_path, "exit 1") == (0, tmp_path / "pong" / "seed-0", events)
+
+
+def test_a_run_that_fails_is_tried_again_and_given_up_with_the_reason(tmp_path):
+    code, run, events = watch(tmp_path, "echo one; echo repro: no room >&2; exit 1")
+    assert (code, names(events)) == (1, ["started", "failed"] * 3 + ["given up"])
+    assert {one["last_line"] for one in events if one["event"] == "failed"} == {"repro: no room"}
+    failure = json.loads((run / "failure.json").read_text())
+    assert (failure["exit_code"], failure["failures"]) == (1, 3)
+    assert failure["last_line"] == "repro: no room"
+    assert failure["log"] == str(job.log_file(tmp_path, "pong", 0))
+    assert {"time", "job", "node", "step"} <= set(failure)
+    # Submitted again, it has as many attempts as at first.
+    (run / "failure.json").unlink()
+    _, _, again = watch(tmp_path, "exit 1", attempts=2)
+    assert names(again[len(events) :]) == ["started", "failed"] * 2 + ["given up"]
+
+
+def test_a_failure_after_progress_counts_from_one(tmp_path):
+    shell = (
+        "n=$(cat $run/n 2>/dev/null || echo 0); n=$((n + 1)); echo $n >$run/n\n"
+        "(echo step,frames; echo $((n < 4 ? n : 4))0,0) >$run/learning.csv; exit 1"
+    )
+    code, _, events = watch(tmp_path, shell)
+    assert code == 1
+    steps = [int(one["step"]) for one in events if one["event"] == "failed"]
+    assert steps == [10, 20, 30, 40, 40, 40]
+
+
+def test_only_what_this_attempt_said_is_its_reason(tmp_path):
+    watch(tmp_path, "echo the first; exit 1", attempts=1)
+    (tmp_path / "pong" / "seed-0" / "failure.json").unlink()
+    _, run, _ = watch(tmp_path, "exit 3", attempts=1)
+    assert json.loads((run / "failure.json").read_text())["last_line"] == ""
+
+
+@pytest.mark.parametrize("code", [138, 143])
+def test_a_training_that_saved_itself_is_no_failure(tmp_path, code):
+    found, run, events = watch(tmp_path, f"exit {code}", attempts=1)
+    assert (found, names(events)) == (code, ["started", "interrupted"])
+    assert not (run / "failure.json").exists()
+
+
+def test_lost_machines_are_no_failures():
+    starts = [{"event": "started", "step": "10"}] * 9
+    assert job.failures_in_a_row(starts) == 0
+
+
+def test_a_run_that_another_process_holds_is_waited_for(tmp_path, monkeypatch):
+    """The words are those of the lock itself."""
+    run = tmp_path / "pong" / "seed-0"
+    shell = (
+        f'exec {sys.executable} -c "\n'
+        "from pathlib import Path\nfrom repro import directory\n"
+        f"try:\n    directory.RunDirectory(Path('{run}'), {{}}).__enter__()\n"
+        "except RuntimeError as error:\n    raise SystemExit(f'repro: {error}')\""
+    )
+    with directory.RunDirectory(run, {}):
+        monkeypatch.setattr(job, "BUSY_SECONDS", 1.0)
+        code, _, events = watch(tmp_path, shell, attempts=1)
+    assert code == 1
+    assert names(events)[:2] == ["started", "busy"]
+    assert names(events)[-2:] == ["failed", "given up"]
+    assert "is in use by" in events[-1]["last_line"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
+def test_a_signal_is_handed_on_and_its_code_handed_back(tmp_path, number):
+    """The command itself, with a training that only says how it ended."""
+    python = tmp_path / "python"
+    python.write_text(
+        "#!/bin/bash\ntrap 'exit 138' USR1\ntrap 'exit 143' TERM\n"
+        'echo "$@"\nwhile true; do sleep 0.05; done\n'
+    )
+    python.chmod(0o755)
+    code = (
+        "import sys\nfrom repro import job\n"
+        f"sys.executable = {str(python)!r}\nsys.exit(job.main(sys.argv[1:]))"
+    )
+    train = ["--frames", "100", "--no-minimal-actions", "--luminance-weights", "1", "0", "0"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "--attempts", "1", tmp_path, "pong", "3", *train]
+    )
+    log = job.log_file(tmp_path, "pong", 3)
+    end = time.monotonic() + 30
+    while time.monotonic() < end and not (log.exists() and log.read_text()):
+        time.sleep(0.05)
+    words = ["-m", "repro.cli", "train", "pong", "--seed", "3", "--out", str(tmp_path), *train]
+    assert log.read_text().split() == words
+    process.send_signal(number)
+    assert process.wait(30) == 128 + number
+    events = job.read_events(job.events_file(tmp_path, "pong", 3))
+    assert names(events) == ["started", "interrupted"]
+
+
+# --- the ends of files ---------------------------------------------------------------------
+
+
+def test_the_rows_of_a_step_are_found_wherever_they_are(tmp_path):
+    path = tmp_path / "evaluations.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["step", "episode", "text"])
+        for step in range(0, 3_000, 7):
+            writer.writerows(
+                [step, episode, "x" * (step % 97)] for episode in range(step % 11 * 20)
+            )
+    assert path.stat().st_size > 10 * tails._BLOCK_BYTES
+    for step in (0, 1, 7, 693, 700, 1_400, 2_996, 2_989, 5_000):
+        expected = step % 11 * 20 if step % 7 == 0 and step < 3_000 else 0
+        found = tails.rows_at(path, step)
+        assert [int(row["episode"]) for row in found] == list(range(expected))
+    assert tails.rows_at(tmp_path / "none.csv", 1) == []
+
+
+def test_a_tail_has_only_whole_rows(tmp_path):
+    path = tmp_path / "learning.csv"
+    write_rows(path, *range(1_000))
+    with path.open("a") as file:
+        file.write("1000,40")
+    found = [int(row["step"]) for row in tails.last_rows(path, 200)]
+    assert found == list(range(1_000 - len(found), 1_000))
+    assert 15 < len(found) < 25
+    assert len(tails.last_rows(path, 10**6)) == 1_000
+    path.write_text("step,fra")
+    assert tails.last_rows(path) == []
+
+
+def test_the_last_line_of_a_progress_bar(tmp_path):
+    path = tmp_path / "log"
+    path.write_bytes(b"a\r 10%\r 20%\n\n  \n")
+    assert tails.last_line(path) == "20%"
+    assert tails.last_line(path, start=path.stat().st_size) == ""
+    assert tails.last_line(tmp_path / "none") == ""
