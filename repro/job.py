@@ -7,6 +7,7 @@ What happened to a run is kept in SUITE/jobs/runs/<game>-seed-<n>.csv, its outpu
 
 import csv
 import datetime
+import io
 import os
 import signal
 import subprocess
@@ -24,6 +25,7 @@ EVENTS = ("time", "event", "job", "node", "exit_code", "step", "last_line")
 SIGNALS = (signal.SIGUSR1, signal.SIGTERM)
 BUSY_SECONDS = 900.0  # a lost machine's lock is believed for some minutes; a requeue may be faster
 _BUSY = "is in use by"
+_WRONG_USE = 2
 _SAVED = {128 + number for number in SIGNALS} | {-number for number in SIGNALS}
 
 
@@ -48,6 +50,7 @@ class Watcher:
         self._signal: int | None = None
         self._woken = threading.Event()
         self._patience = time.monotonic() + BUSY_SECONDS
+        self._failures = 0
 
     def receive(self, number: int, _: FrameType | None) -> None:
         """Take a signal: hand it to the training, which saves itself."""
@@ -77,14 +80,18 @@ class Watcher:
             if self._signal is not None or code in _SAVED:
                 self._note("interrupted", code, said)
                 return 128 + (self._signal or abs(code) % 128)
-            if _BUSY in said and time.monotonic() < self._patience:
+            if _BUSY in said:  # somebody else's run, which must not be given up for that
                 self._note("busy", code, said)
+                if time.monotonic() >= self._patience:
+                    return 1
                 self._woken.wait(self._retry_seconds)
                 continue
             self._note("failed", code, said)
-            failures = failures_in_a_row(read_events(self._table))
+            self._failures += 1  # also if the disk is too full to list them
+            failures = max(failures_in_a_row(read_events(self._table)), 0) or self._failures
             if failures >= self._attempts:
-                self._give_up(code, said, failures)
+                if code != _WRONG_USE:  # that says nothing of the run, which may be another's
+                    self._give_up(code, said, failures)
                 return 1
             self._woken.wait(self._retry_seconds)
         return 0
@@ -97,23 +104,28 @@ class Watcher:
             return self._process.wait()
 
     def _note(self, event: str, code: int | None = None, said: str = "") -> None:
-        fresh = not self._table.exists()
-        with self._table.open("a", newline="") as file:
-            writer = csv.DictWriter(file, EVENTS, lineterminator="\n")
-            if fresh:
+        values = {"exit_code": code, "step": self._step(), "last_line": said}
+        row = io.StringIO(newline="")
+        writer = csv.DictWriter(row, EVENTS, lineterminator="\n")
+        try:
+            if not self._table.exists() or self._table.stat().st_size == 0:
                 writer.writeheader()
-            values = {"exit_code": code, "step": self._step(), "last_line": said}
             writer.writerow(_where() | {"event": event} | values)
+            with self._table.open("a", newline="") as file:
+                file.write(row.getvalue())
+        except OSError as error:  # a full disk must not end the watcher too
+            print(f"repro.job: {self._table}: {event} not noted: {error}", file=sys.stderr)
 
     def _give_up(self, code: int, said: str, failures: int) -> None:
         self._note("given up", code, said)
-        self._run.mkdir(parents=True, exist_ok=True)
-        records.write_json(
-            self._run / "failure.json",
-            _where()
-            | {"exit_code": code, "failures": failures, "step": self._step()}
-            | {"last_line": said, "log": str(self._log)},
-        )
+        reason = {"exit_code": code, "failures": failures, "step": self._step(), "last_line": said}
+        try:
+            self._run.mkdir(parents=True, exist_ok=True)
+            records.write_json(
+                self._run / "failure.json", _where() | reason | {"log": str(self._log)}
+            )
+        except OSError as error:
+            print(f"repro.job: {self._run} given up after: {said} ({error})", file=sys.stderr)
 
     def _step(self) -> int:
         """How far the training has come."""
@@ -133,7 +145,8 @@ def events_file(suite: Path, game: str, seed: int) -> Path:
 
 def read_events(path: Path) -> list[dict[str, str]]:
     """What happened to a run, oldest first; nothing if it was never in a job."""
-    return tails.last_rows(path, size=1 << 20)
+    rows = tails.last_rows(path, size=1 << 20)
+    return [row for row in rows if set(EVENTS) <= set(row) and row["step"].isdecimal()]
 
 
 def failures_in_a_row(events: Sequence[dict[str, str]]) -> int:

@@ -7,6 +7,7 @@ while it is fresh and taken over, with a note, when it is old. Ages are taken by
 the file system's own clock, so that no machine's clock matters.
 """
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -134,10 +135,8 @@ class Lock:
 
     def _beat(self, descriptor: int) -> None:
         while not self._over.wait(BEAT_SECONDS):
-            try:
+            with contextlib.suppress(OSError):  # one beat that fails is not the last
                 os.utime(descriptor)
-            except OSError:
-                return  # a lock that is lost is noticed by verify
 
 
 def _owner(file: IO[str]) -> dict[str, Any]:

@@ -160,7 +160,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 def _whole_lines(path: Path) -> io.StringIO:
     """A table without its last line, if that was cut short: then it has no newline."""
-    text = path.read_text()
+    text = path.read_text(errors="replace")  # what a power cut left is found line by line
     return io.StringIO(text[: text.rfind("\n") + 1])
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from repro import evaluate, experiment
 from repro.agent import Agent
 from repro.experiment import Environments, Run
+from repro.lock import LostDirectoryError
 from repro.records import Table
 
 
@@ -58,7 +59,10 @@ class Scoring:
             self._run.config.training.final_episodes, there,
         ):  # fmt: skip
             self._table.append(game.row("final", weights, step))
-        return evaluate.summary(evaluate.final_returns(self._path, weights, step))
+        returns = evaluate.final_returns(self._path, weights, step)
+        if len(returns) < self._run.config.training.final_episodes:
+            raise LostDirectoryError(f"{self._path} has lost games that were just played")
+        return evaluate.summary(returns)
 
     def close(self) -> None:
         """Close the table."""

@@ -90,7 +90,7 @@ def store(
     needed, files = {}, {}
     for start, stop in _pieces(memory.oldest, memory.added):
         segment, part = _names(start, stop, memory.added)
-        if segment in known:
+        if segment in known and (shared / segment).exists():
             needed[segment] = known[segment]
         elif stop - start == STEPS:
             needed[segment] = write(shared / segment, memory.read(start, stop))

@@ -89,7 +89,7 @@ def script(job: Job, site: Site, python: str) -> str:
         f"RETRY_SECONDS={site.retry_seconds}",
         f"PER_JOB={site.games_per_job}",
         "RUNS=(",
-        *(f'  "{game} {seed}"' for game, seed in job.runs),
+        *("  " + shlex.quote(f"{game} {seed}") for game, seed in job.runs),
         ")",
         *(line for line in setup if line),
     ]
@@ -142,15 +142,25 @@ done
 [ "$stop$interrupted" ] || { echo "$job ended without a result:$left"; exit 1; }
 trap '' USR1 TERM  # a requeue sends TERM, which must not end it half-way
 if command -v scontrol >/dev/null; then
-  # A job that is being ended from outside is either queued again by SLURM itself or not wanted.
-  scontrol show job "$job" | grep -q 'JobState=RUNNING' || exit 1
-  echo "$job goes back into the queue:$left"
-  scontrol requeue "$job" && exit
+  for pause in 1 2 4 8 15; do  # SLURM's controller may be restarting
+    said=$(scontrol show job "$job") && break
+    said="" && sleep "$pause"
+  done
+  case $said in
+    *JobState=RUNNING*)
+      echo "$job goes back into the queue:$left"
+      scontrol requeue "$job" && exit ;;
+    *JobState=*)  # ended from outside: queued again by SLURM itself, or not wanted
+      echo "$job is being ended, unfinished:$left"
+      exit 1 ;;
+  esac
 fi
 if [ "$stop" = USR1 ]; then
   echo "$job leaves a job to go on with:$left"
-  sbatch --dependency="afterany:$job" --array="$index" "$SCRIPT"
+  sbatch --dependency="afterany:$job" --array="$index" "$SCRIPT" && exit
 fi
+echo "$job ends, unfinished:$left"
+exit 1
 """
 
 

@@ -132,13 +132,13 @@ def _look(
     held = (run / ".lock").exists() and (run / ".lock").stat().st_ino in locked
     if done:
         state = "done"
-    elif failure:
+    elif failure and not held:
         state = "dead"
     elif entry and entry.state in _WORKING:
         state = "running"
     elif entry:
         state = "requeued" if events else "queued"
-    elif held or (fresh and not _ended(events, touched, queue is not None)):
+    elif held or (fresh and not _ended(events, touched, queue is not None and bool(places))):
         state = "running"
     else:
         state = "stale" if config else "missing"

@@ -1,5 +1,6 @@
 """What watches a training: CSV rows, TensorBoard, the live line. Each sees every event."""
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -175,7 +176,9 @@ class TensorBoardTracker:
     ) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(folder, purge_step=resumed_frames or None)
+        self._writer = SummaryWriter(
+            folder, purge_step=resumed_frames + 1 if resumed_frames else None
+        )
         self._frames_per_step = config.frames_per_step
         self._every = config.training.log_every_steps
         self._learning = learning
@@ -262,11 +265,7 @@ class ProgressTracker:
         elif event.step % self._config.training.log_every_steps == 0:
             steps = event.step - self._start
             left = (self._total - event.step) * (now - self._began) / max(steps, 1)
-            print(
-                f"{self._title}: {self._line(event, now)}, {left / 60:.0f} min left",
-                file=self._console.file,
-                flush=True,
-            )
+            self._print(f"{self._title}: {self._line(event, now)}, {left / 60:.0f} min left")
 
     def _line(self, event: Event, now: float) -> str:
         per_step = self._config.frames_per_step
@@ -283,6 +282,10 @@ class ProgressTracker:
         if self._console.is_terminal:
             self._bar.console.print(text, highlight=False)
         else:
+            self._print(text)
+
+    def _print(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # whoever read this has gone: no reason to stop
             print(text, file=self._console.file, flush=True)
 
     def state(self) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from repro.replay import MinibatchQueue, ReplayMemory
 from repro.scoring import Scoring
 from repro.signals import Interrupted, Stop, listening
 from wrappers import state as env_state
+from wrappers.envs import MissingROMError
 
 
 def train(
@@ -57,6 +58,8 @@ def train(
         try:
             with Training(run, place, stop, device, progress) as training:
                 training.run()
+        except MissingROMError:
+            raise
         except OSError as error:
             place.verify()  # or that is the reason
             raise machine.LackError(_stuck(place.path, error)) from error
@@ -174,6 +177,7 @@ class Training:
         except NonFiniteError as error:
             made = nonfinite.dump(self._path, self._run.identity(), self._loop, str(error))
             raise NonFiniteError(f"{error}; the minibatch that led there is {made}") from error
+        self._place.verify()
         checkpoint.save_weights(self._path / "last.safetensors", self._agent.network, steps)
         self._save(with_replay=False)
         self._score_best()
@@ -215,6 +219,7 @@ class Training:
         path = self._path / f"{weights}.safetensors"
         step = checkpoint.load_weights(path, self._agent.network)
         result = self._scoring.final(weights, step)
+        self._place.verify()  # hours later: the games must be ours
         frames = self._loop.step * self._run.config.frames_per_step
         self._sync_tables()
         records.write_json(

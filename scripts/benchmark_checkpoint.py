@@ -1,8 +1,8 @@
 """What a checkpoint of a full replay costs: `python scripts/benchmark_checkpoint.py`.
 
 Fills a replay of a million steps with real random play of a game, with all else that a training
-saves, and measures the first checkpoint (all of it is new), the next one after 250,000 further
-steps (the default cadence), the disk they take together, the way back and the memory on top.
+saves, and measures the first checkpoint (all of it is new), the next one at the default cadence,
+the disk they take together, the way back and the memory on top.
 Play is repeated from a number of distinct steps: far more than zstandard looks back, so that
 nothing shrinks that would not shrink in a training.
 """
@@ -23,7 +23,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from repro import checkpoint, config, experiment, machine
+from repro import checkpoint, config, experiment, machine, provenance
 from repro.flags import OneLineParser, count
 from repro.replay import MinibatchQueue, ReplayMemory
 from wrappers import state as env_state
@@ -214,7 +214,8 @@ def main() -> int:
         finally:
             shutil.rmtree(folder)
     if options.json:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+        made = {"provenance": provenance.collect(), "games": figures}
+        options.json.write_text(json.dumps(made, indent=2) + "\n")
     return int(not all(found["met"] for found in figures))
 
 

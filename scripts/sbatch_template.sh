@@ -4,7 +4,8 @@
 #
 # An element of the array is a job. Near its time limit, or when it is preempted, its runs save
 # themselves and it goes back into the queue; a finished run is skipped; one that fails ATTEMPTS
-# times in a row without progress is given up, with the reason in RUN/failure.json.
+# times in a row without progress is given up, with the reason in RUN/failure.json; remove that
+# file to have it tried again.
 
 #SBATCH --job-name=dqn
 #SBATCH --array=0-5%20
@@ -35,12 +36,12 @@ ATTEMPTS=3
 RETRY_SECONDS=60
 PER_JOB=1
 RUNS=(
-  "pong 0"
-  "breakout 0"
-  "space_invaders 0"
-  "pong 1"
-  "breakout 1"
-  "space_invaders 1"
+  'pong 0'
+  'breakout 0'
+  'space_invaders 0'
+  'pong 1'
+  'breakout 1'
+  'space_invaders 1'
 )
 # Here go `module load ...` and the like.
 
@@ -88,12 +89,22 @@ done
 [ "$stop$interrupted" ] || { echo "$job ended without a result:$left"; exit 1; }
 trap '' USR1 TERM  # a requeue sends TERM, which must not end it half-way
 if command -v scontrol >/dev/null; then
-  # A job that is being ended from outside is either queued again by SLURM itself or not wanted.
-  scontrol show job "$job" | grep -q 'JobState=RUNNING' || exit 1
-  echo "$job goes back into the queue:$left"
-  scontrol requeue "$job" && exit
+  for pause in 1 2 4 8 15; do  # SLURM's controller may be restarting
+    said=$(scontrol show job "$job") && break
+    said="" && sleep "$pause"
+  done
+  case $said in
+    *JobState=RUNNING*)
+      echo "$job goes back into the queue:$left"
+      scontrol requeue "$job" && exit ;;
+    *JobState=*)  # ended from outside: queued again by SLURM itself, or not wanted
+      echo "$job is being ended, unfinished:$left"
+      exit 1 ;;
+  esac
 fi
 if [ "$stop" = USR1 ]; then
   echo "$job leaves a job to go on with:$left"
-  sbatch --dependency="afterany:$job" --array="$index" "$SCRIPT"
+  sbatch --dependency="afterany:$job" --array="$index" "$SCRIPT" && exit
 fi
+echo "$job ends, unfinished:$left"
+exit 1

@@ -304,7 +304,7 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path, capsys):
 def test_weights_that_are_not_there_are_named(tmp_path, capsys):
     code, line = refused(capsys, make_run(tmp_path), "--weights", "best")
     assert code == 1
-    assert "no best weights" in line
+    assert "best.safetensors is missing" in line
 
 
 def test_a_run_in_use_is_refused(tmp_path, capsys):

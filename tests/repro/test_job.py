@@ -101,7 +101,8 @@ def test_a_run_that_another_process_holds_is_waited_for(tmp_path, monkeypatch):
         code, _, events = watch(tmp_path, shell, attempts=1)
     assert code == 1
     assert names(events)[:2] == ["started", "busy"]
-    assert names(events)[-2:] == ["failed", "given up"]
+    assert set(names(events)) == {"started", "busy"}  # not given up: it is another's
+    assert not (run / "failure.json").exists()
     assert "is in use by" in events[-1]["last_line"]
 
 
@@ -173,3 +174,20 @@ def test_the_last_line_of_a_progress_bar(tmp_path):
     assert tails.last_line(path) == "20%"
     assert tails.last_line(path, start=path.stat().st_size) == ""
     assert tails.last_line(tmp_path / "none") == ""
+
+
+def test_wrong_use_is_not_held_against_the_run(tmp_path):
+    code, _, events = watch(tmp_path, "echo repro: wrong >&2; exit 2", attempts=2)
+    assert code == 1
+    assert names(events).count("failed") == 2
+    assert not (tmp_path / "pong" / "seed-0" / "failure.json").exists()
+
+
+def test_an_events_file_that_a_full_disk_left_empty_or_torn_does_no_harm(tmp_path):
+    path = job.events_file(tmp_path, "pong", 0)
+    path.parent.mkdir(parents=True)
+    path.touch()
+    watch(tmp_path, "exit 1", attempts=1)
+    assert names(job.read_events(path))[:2] == ["started", "failed"]
+    path.write_text("2026,started\n")
+    assert job.read_events(path) == []

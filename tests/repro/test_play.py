@@ -77,5 +77,5 @@ def test_another_ending_is_refused(run_dir, tmp_path):
 
 
 def test_weights_that_are_not_there_are_named(run_dir):
-    with pytest.raises(checkpoint.CheckpointError, match="no best weights"):
+    with pytest.raises(checkpoint.CheckpointError, match=r"best\.safetensors is missing"):
         score.load(run_dir, "best")

@@ -218,6 +218,25 @@ def test_where_a_requeue_is_refused_a_job_is_left_to_go_on(tmp_path):
     assert calls.splitlines()[-1] == left
 
 
+def test_a_controller_that_restarts_is_asked_again(tmp_path):
+    restarting = (
+        "[ $1 = show ] || exit 0\n"
+        f"[ -e {tmp_path}/asked ] || {{ touch {tmp_path}/asked; exit 1; }}\n"
+        "echo JobState=RUNNING"
+    )
+    code, said, calls = run_script(tmp_path, WAITS, 10, restarting)
+    assert code == 0
+    assert calls == "show job 7_0\nshow job 7_0\nrequeue 7_0\n"
+    assert "goes back into the queue" in said
+
+
+def test_work_left_behind_is_said_and_is_no_success(tmp_path):
+    refuses = "[ $1 = show ] && echo JobState=RUNNING"
+    code, said, _ = run_script(tmp_path, WAITS, 15, refuses)
+    assert code == 1
+    assert "7_0 ends, unfinished: pong 0; breakout 0;" in said
+
+
 def test_a_signal_as_all_runs_end_changes_nothing(tmp_path):
     training = (
         f"trap '{DONE}; exit 0' USR1; touch $suite/started-$game; while :; do sleep 0.05; done"
@@ -320,7 +339,7 @@ def test_what_is_done_or_of_another_configuration(tmp_path, capsys, tools):
     records.write_json(run / "done.json", {"mean_return": 1.0, "frames": 200_000_000})
     code, out, err = use(capsys, *words)
     assert code == 0
-    assert '"breakout 0"' in out
+    assert "'breakout 0'" in out
     assert '"pong 0"' not in out
     assert "left out: 1 run: 1 done" in err
     code, out, _ = use(capsys, "submit", "pong", "--out", tmp_path)

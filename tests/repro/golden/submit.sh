@@ -23,9 +23,9 @@ ATTEMPTS=3
 RETRY_SECONDS=60
 PER_JOB=2
 RUNS=(
-  "pong 0"
-  "breakout 0"
-  "pong 1"
+  'pong 0'
+  'breakout 0'
+  'pong 1'
 )
 module load cuda gcc
 source /data/env/bin/activate
@@ -74,12 +74,22 @@ done
 [ "$stop$interrupted" ] || { echo "$job ended without a result:$left"; exit 1; }
 trap '' USR1 TERM  # a requeue sends TERM, which must not end it half-way
 if command -v scontrol >/dev/null; then
-  # A job that is being ended from outside is either queued again by SLURM itself or not wanted.
-  scontrol show job "$job" | grep -q 'JobState=RUNNING' || exit 1
-  echo "$job goes back into the queue:$left"
-  scontrol requeue "$job" && exit
+  for pause in 1 2 4 8 15; do  # SLURM's controller may be restarting
+    said=$(scontrol show job "$job") && break
+    said="" && sleep "$pause"
+  done
+  case $said in
+    *JobState=RUNNING*)
+      echo "$job goes back into the queue:$left"
+      scontrol requeue "$job" && exit ;;
+    *JobState=*)  # ended from outside: queued again by SLURM itself, or not wanted
+      echo "$job is being ended, unfinished:$left"
+      exit 1 ;;
+  esac
 fi
 if [ "$stop" = USR1 ]; then
   echo "$job leaves a job to go on with:$left"
-  sbatch --dependency="afterany:$job" --array="$index" "$SCRIPT"
+  sbatch --dependency="afterany:$job" --array="$index" "$SCRIPT" && exit
 fi
+echo "$job ends, unfinished:$left"
+exit 1
