@@ -4,16 +4,14 @@ Nothing heavy is imported before a command runs.
 """
 
 import argparse
-import functools
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repro.records import RunDirectoryError, write_atomic
 
 if TYPE_CHECKING:
-    from paper_tables.collect import Problem, Results
+    from paper_tables.collect import Results
     from paper_tables.render import Table
 
 BASELINES = ("nature2015", "wang2016", "human_starts", "world_record")
@@ -22,119 +20,21 @@ FORMATS = ("md", "csv", "tex", "html")
 _RANDOM, _ABLATIONS = Path("results/random"), Path("results/ablations")
 
 
-class DamagedResultsError(RuntimeError):
-    """Some runs cannot be used; the first line of the message counts them."""
-
-
-def load(
-    path: Path,
-    leave_out: bool,
-    check: "Callable[[Results], Sequence[Problem]] | None" = None,
-) -> "Results":
-    """Collect a tree of runs under one protocol, naming on standard error what is wrong with it.
-
-    Args:
-        path: a run, a game or a suite.
-        leave_out: go on without the runs that have a problem.
-        check: finds further problems.
-
-    Raises:
-        RunDirectoryError: if there is no run.
-        DamagedResultsError: if there are problems, unless they are to be left out.
-    """
-    from paper_tables.collect import collect, protocol_mixture
-
-    results = collect(path)
-    results = results.without(protocol_mixture(results))
-    if check is not None:
-        results = results.without(check(results))
-    _name(results.problems)
-    if results.problems and not results.runs:
-        raise DamagedResultsError(f"no run at or below {path} can be used")
-    if results.problems and not leave_out:
-        folders = {problem.file.parent for problem in results.problems}
-        raise DamagedResultsError(
-            f"{_count(len(results.problems), 'problem')} in {_count(len(folders), 'run')} at or "
-            f"below {path}; mend them, or go on without these runs: --leave-out-damaged"
-        )
-    return results
-
-
-def _name(problems: "Sequence[Problem]") -> None:
-    for problem in problems:
-        print(problem, file=sys.stderr)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
 def paper_tables(options: argparse.Namespace, drawn: bool = False) -> "tuple[Results, list[Table]]":
     """The suite's results, and all tables that the options ask for, in the paper's order."""
-    from paper_tables import summary, tables
+    from paper_tables import ablations, loading, summary, tables
 
-    leave_out = options.leave_out_damaged
-    results = load_trained(options, drawn)
-    random = _random(options.random or _RANDOM, leave_out, must_exist=options.random is not None)
-    variants = _variants(options.ablations or _ABLATIONS, leave_out, options.ablations is not None)
+    leave_out, random, variants = options.leave_out_damaged, options.random, options.ablations
+    results = loading.load_trained(options.suite, leave_out, drawn)
+    played = loading.load_random(random or _RANDOM, leave_out, random is not None)
+    suites = loading.load_variants(variants or _ABLATIONS, leave_out, variants is not None)
     return results, [
         tables.hyperparameters(results),
-        tables.scores(results, random, options.baseline, options.also),
-        *tables.ablations(variants),
+        tables.scores(results, played, options.baseline, options.also),
+        *ablations.ablations(suites),
         tables.normalised(results),
         summary.aggregates(results, options.seed, options.baseline),
     ]
-
-
-def load_trained(options: argparse.Namespace, drawn: bool = False) -> "Results":
-    """The suite of trained runs; ``drawn`` if their learning curves are needed too.
-
-    Raises:
-        RunDirectoryError, DamagedResultsError: as :func:`load`, or if they are the random player's.
-    """
-    check = _undrawable if drawn else None
-    results = load(options.suite, options.leave_out_damaged, check)
-    if any(run.preset == "random" for run in results.runs):
-        raise RunDirectoryError(
-            f"{options.suite} holds runs of the random player; give it as --random, beside a suite "
-            "of trained runs"
-        )
-    return results
-
-
-def _undrawable(results: "Results") -> "list[Problem]":
-    from paper_tables.reading import learning_problems
-
-    return [problem for run in results.runs for problem in learning_problems(run)]
-
-
-def _random(path: Path, leave_out: bool, must_exist: bool) -> "Results | None":
-    if not path.is_dir() and not must_exist:
-        return None
-    results = load(path, leave_out)
-    if any(run.preset != "random" for run in results.runs):
-        raise RunDirectoryError(f"{path} holds trained runs, not the random player's")
-    return results
-
-
-def _variants(folder: Path, leave_out: bool, must_exist: bool) -> "dict[str, Results]":
-    from paper_tables.tables import ABLATIONS, foreign
-
-    if not folder.is_dir():
-        if must_exist:
-            raise RunDirectoryError(f"there is no folder {folder}")
-        return {}
-    found = sorted(place.name for place in folder.iterdir() if place.is_dir())
-    unknown = [name for name in found if name not in ABLATIONS]
-    if unknown:
-        raise RunDirectoryError(
-            f"{folder / unknown[0]} is no variant; there are: {', '.join(ABLATIONS)}"
-        )
-    return {
-        key: load(folder / key, leave_out, functools.partial(foreign, key))
-        for key in ABLATIONS
-        if key in found
-    }
 
 
 def add_tables(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
@@ -176,9 +76,9 @@ def add_figures(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     _add_out(parser, "figures")
 
     def run(options: argparse.Namespace) -> int:
-        from paper_tables import gallery, style
+        from paper_tables import gallery, loading, style
 
-        results = load_trained(options, drawn=True)
+        results = loading.load_trained(options.suite, options.leave_out_damaged, drawn=True)
         folder = options.out or options.suite / "figures"
         for plate in gallery.draw(results, options.games, options.baseline, options.seed):
             _make(folder)
@@ -200,6 +100,7 @@ def add_report(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
 
     def run(options: argparse.Namespace) -> int:
         from paper_tables import gallery, report
+        from paper_tables.render import counted
 
         results, made = paper_tables(options, drawn=True)
         pictures = [
@@ -209,7 +110,7 @@ def add_report(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
         path = options.out or options.suite / "report.html"
         title = f"DQN on 49 Atari games: {options.suite.resolve().name}"
         _write(path, report.report(title, made, pictures, results))
-        print(f"{path}: {_count(len(made), 'table')}, {_count(len(pictures), 'figure')}")
+        print(f"{path}: {counted(len(made), 'table')}, {counted(len(pictures), 'figure')}")
         return 0
 
     parser.set_defaults(run=run)
@@ -229,10 +130,10 @@ def add_compare(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     )
 
     def run(options: argparse.Namespace) -> int:
-        from paper_tables import compare, render
+        from paper_tables import compare, loading, render
 
         one, other = (
-            compare.side(name, lambda path: load(path, options.leave_out_damaged))
+            compare.side(name, lambda path: loading.load(path, options.leave_out_damaged))
             for name in (options.one, options.other)
         )
         for table in compare.compare(one, other, options.baseline, options.seed):

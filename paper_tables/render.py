@@ -65,6 +65,11 @@ class Table:
         return [list(row) for row in zip(*shown, strict=True)]
 
 
+def counted(number: int, noun: str) -> str:
+    """Such as "1 run" or "2,000 runs"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def csv(table: Table) -> str:
     """Every column of the frame, unrounded; empty where there is no value."""
     return str(table.frame.to_csv(index=False, lineterminator="\n"))

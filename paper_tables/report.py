@@ -13,7 +13,7 @@ import pandas as pd
 
 from paper_tables import render
 from paper_tables.collect import Results, Run
-from paper_tables.render import Column, Table
+from paper_tables.render import Column, Table, counted
 from repro.games import GAMES
 
 _PAGE = Path(__file__).parent / "page"
@@ -107,7 +107,7 @@ def settings(results: Results) -> Table:
     rows = []
     for part, name in names:
         values = Counter(one.get((part, name), _UNKNOWN) for one in flat)
-        shown = [f"{value} in {_count(number, 'run')}" for value, number in values.items()]
+        shown = [f"{value} in {counted(number, 'run')}" for value, number in values.items()]
         only = next(iter(values)) if len(values) == 1 else "; ".join(shown)
         rows.append({"part": part, "setting": name, "value": only})
     return Table(
@@ -165,10 +165,6 @@ def _text(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def _table(table: Table) -> _Part:
     return _Part(table.key, table.title, render.html(table))
 
@@ -193,7 +189,7 @@ def _left_out(results: Results) -> list[_Part]:
     if not results.problems:
         return []
     number = len({problem.file.parent for problem in results.problems})
-    title = f"{_count(number, 'run')} that cannot be used"
+    title = f"{counted(number, 'run')} that cannot be used"
     problems = "".join(f"<li>{html.escape(str(problem))}</li>\n" for problem in results.problems)
     what = f"<p>{title}, and in none of the tables, for these reasons:</p>"
     return [_Part("left-out", title, f'<div id="left-out">\n{what}\n<ul>\n{problems}</ul>\n</div>')]

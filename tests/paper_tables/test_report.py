@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from paper_tables import summary, tables
+from paper_tables import ablations, summary, tables
 from paper_tables.collect import Problem, collect
 from paper_tables.render import Column, Table
 from paper_tables.report import Picture, report
@@ -93,7 +93,8 @@ def made_up(**changed):
 
 def page(results, *more, pictures=("one", "two")):
     drawn = [Picture(key, f"Picture {key}", SVG) for key in pictures]
-    all_tables = [tables.scores(results), summary.aggregates(results), *tables.ablations({}), *more]
+    both = [tables.scores(results), summary.aggregates(results)]
+    all_tables = [*both, *ablations.ablations({}), *more]
     return report("A report", all_tables, drawn, results)
 
 

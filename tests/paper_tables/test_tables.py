@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from paper_tables import render, summary, tables
+from paper_tables import ablations, render, summary, tables
 from paper_tables.collect import collect
 from repro.games import GAMES
 
@@ -119,7 +119,7 @@ def test_ablations_take_the_highest_evaluation_of_each_seed(suite):
     suite.run("enduro", 0, [1.0], [(250, [10.0, 20.0]), (500, [12.0])], **frames)
     suite.run("enduro", 1, [1.0], [(250, [30.0]), (500, [45.0])], **frames)
     suite.run("breakout", 0, [1.0], [(250, [99.0])], finished=False, **frames)
-    three, four = tables.ablations({"replay_no_target": collect(suite.folder)})
+    three, four = ablations.ablations({"replay_no_target": collect(suite.folder)})
     assert row(three, "enduro")["our_replay_no_target"] == (15.0 + 45.0) / 2
     assert row(three, "enduro")["replay_no_target"] == 831.4
     assert np.isnan(row(three, "breakout")["our_replay_no_target"])
@@ -184,8 +184,8 @@ def test_an_ablation_suite_must_be_of_its_variant(suite):
     results = collect(suite.folder)
     sound = {
         variant: {0, 1, 2, 3}
-        - {int(p.file.parent.name[-1]) for p in tables.foreign(variant, results)}
-        for variant in tables.ABLATIONS
+        - {int(p.file.parent.name[-1]) for p in ablations.foreign(variant, results)}
+        for variant in ablations.ABLATIONS
     }
     assert sound == {
         "replay_and_target": {0}, "replay_no_target": {1}, "no_replay_target": {2},

@@ -1,0 +1,107 @@
+"""Extended Data Tables 3 and 4: trainings without replay, target network or hidden layers."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from paper_tables import reference
+from paper_tables.caveats import caveats, setting
+from paper_tables.collect import Problem, Results
+from paper_tables.render import Column, Table
+from paper_tables.tables import NOT_RUN, state
+from repro.games import GAMES
+
+ABLATION_FRAMES = 40_000_000  # 10 million steps: Extended Data Tables 3 and 4
+ABLATIONS = {
+    "replay_and_target": "replay, target network",
+    "replay_no_target": "replay, no target network",
+    "no_replay_target": "no replay, target network",
+    "no_replay_no_target": "no replay, no target network",
+    "linear_network": "linear network",
+}
+
+
+def ablations(suites: Mapping[str, Results]) -> tuple[Table, Table]:
+    """Extended Data Tables 3 and 4: without replay, target network, or hidden layers.
+
+    Args:
+        suites: trained runs of each variant, by its key in ``ABLATIONS``.
+
+    Returns:
+        Table 3 (replay and target network) and Table 4 (linear network). Ours is the highest
+        periodic evaluation, averaged over seeds.
+    """
+    printed = reference.load("nature2015_ablations")
+    values: dict[str, list[object]] = {
+        "game": list(printed.index), "title": [GAMES[name].title for name in printed.index]
+    }  # fmt: skip
+    for key in ABLATIONS:
+        results = suites.get(key)
+        best = _highest(results) if results else {}
+        values[key] = list(printed[key])
+        values[f"our_{key}"] = [best.get(name, np.nan) for name in printed.index]
+        values[f"state_{key}"] = [
+            "done" if name in best else state(results, name) if results else NOT_RUN
+            for name in printed.index
+        ]
+    frame = pd.DataFrame(values)
+
+    def table(key: str, title: str, variants: Sequence[str]) -> Table:
+        shown, notes = [Column("title", "game")], []
+        for variant in variants:
+            title_ = ABLATIONS[variant]
+            shown.append(Column(variant, title_, 1))
+            shown.append(Column(f"our_{variant}", "ours", 1, instead=f"state_{variant}"))
+            if suite := suites.get(variant):
+                notes += [f"{title_}: {note}" for note in caveats(suite, ABLATION_FRAMES)]
+        names = ["game", "title", *(f"{o}{v}" for v in variants for o in ("", "our_", "state_"))]
+        first = "Printed and ours: the highest periodic evaluation; ours averaged over seeds."
+        return Table(key, title, frame[names], tuple(shown), (first, *notes))
+
+    return (
+        table("table3", "Replay and target network (Extended Data Table 3)", list(ABLATIONS)[:4]),
+        table(
+            "table4",
+            "Deep against linear network (Extended Data Table 4)",
+            ["replay_and_target", "linear_network"],
+        ),
+    )
+
+
+def foreign(variant: str, results: Results) -> list[Problem]:
+    """Name the runs of an ablation suite that are not of that variant."""
+    problems = []
+    for run in results.runs:
+        replay, batch = setting(run, "agent.replay_steps"), setting(run, "agent.minibatch")
+        target, update = (setting(run, f"agent.{n}_every_steps") for n in ("target", "update"))
+        numbers = (replay, batch, target, update)
+        if not all(isinstance(one, int) for one in numbers):
+            has = {"network": setting(run, "agent.network")}
+        else:
+            replay, batch, target, update = (int(str(one)) for one in numbers)
+            has = {
+                "network": setting(run, "agent.network"),
+                "replay": replay > 10 * batch,
+                "target network": target > update,
+            }
+        wanted = {
+            "network": "linear" if variant == "linear_network" else "nature",
+            "replay": not variant.startswith("no_replay"),
+            "target network": not variant.endswith("no_target"),
+        }
+        wrong = [f"{name} {has.get(name)!r}" for name in wanted if has.get(name) != wanted[name]]
+        if wrong:
+            what = f"not of the variant {variant}: {', '.join(wrong)}"
+            problems.append(Problem(run.path / "config.json", None, what))
+    return problems
+
+
+def _highest(results: Results) -> dict[str, float]:
+    """Mean over finished runs of a game of their highest periodic evaluation."""
+    rows = results.periodic()
+    rows = rows[[results.runs[number].finished for number in rows["run"]]]
+    return {
+        str(game): float(mean)
+        for game, mean in rows.groupby(["game", "run"])["mean"].max().groupby("game").mean().items()
+    }

@@ -1,0 +1,111 @@
+"""The suites that a command works on: loaded, checked, and refused if they are of another kind."""
+
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from paper_tables.ablations import ABLATIONS, foreign
+from paper_tables.collect import Problem, Results, collect, protocol_mixture
+from paper_tables.reading import RANDOM, learning_problems
+from paper_tables.render import counted
+from repro.records import RunDirectoryError
+
+
+class DamagedResultsError(RuntimeError):
+    """Some runs cannot be used; the first line of the message counts them."""
+
+
+def load(
+    path: Path,
+    leave_out: bool,
+    check: Callable[[Results], Sequence[Problem]] | None = None,
+) -> Results:
+    """Collect a tree of runs under one protocol, naming on standard error what is wrong with it.
+
+    Args:
+        path: a run, a game or a suite.
+        leave_out: go on without the runs that have a problem.
+        check: finds further problems.
+
+    Raises:
+        RunDirectoryError: if there is no run.
+        DamagedResultsError: if there are problems, unless they are to be left out.
+    """
+    results = collect(path)
+    results = results.without(protocol_mixture(results))
+    if check is not None:
+        results = results.without(check(results))
+    for problem in results.problems:
+        print(problem, file=sys.stderr)
+    if results.problems and not results.runs:
+        raise DamagedResultsError(f"no run at or below {path} can be used")
+    if results.problems and not leave_out:
+        folders = {problem.file.parent for problem in results.problems}
+        raise DamagedResultsError(
+            f"{counted(len(results.problems), 'problem')} in {counted(len(folders), 'run')} at or "
+            f"below {path}; mend them, or go on without these runs: --leave-out-damaged"
+        )
+    return results
+
+
+def load_trained(path: Path, leave_out: bool, drawn: bool = False) -> Results:
+    """Load a suite of trained runs.
+
+    Args:
+        path: the suite.
+        leave_out: as in :func:`load`.
+        drawn: whether their learning curves are needed too.
+
+    Raises:
+        RunDirectoryError, DamagedResultsError: as :func:`load`, or if they are the random player's.
+    """
+    check = _undrawable if drawn else None
+    results = load(path, leave_out, check)
+    if any(run.preset == RANDOM for run in results.runs):
+        raise RunDirectoryError(
+            f"{path} holds runs of the random player; give it as --random, beside a suite "
+            "of trained runs"
+        )
+    return results
+
+
+def _undrawable(results: Results) -> list[Problem]:
+    return [problem for run in results.runs for problem in learning_problems(run)]
+
+
+def load_random(path: Path, leave_out: bool, must_exist: bool) -> Results | None:
+    """Load the random player's suite, ``None`` if there is none and need not be.
+
+    Raises:
+        RunDirectoryError, DamagedResultsError: as :func:`load`, or if they are trained runs.
+    """
+    if not path.is_dir() and not must_exist:
+        return None
+    results = load(path, leave_out)
+    if any(run.preset != RANDOM for run in results.runs):
+        raise RunDirectoryError(f"{path} holds trained runs, not the random player's")
+    return results
+
+
+def load_variants(folder: Path, leave_out: bool, must_exist: bool) -> dict[str, Results]:
+    """Load the suites of the ablations, by variant; none if the folder need not be there.
+
+    Raises:
+        RunDirectoryError, DamagedResultsError: as :func:`load`, or if a folder is no variant.
+    """
+    if not folder.is_dir():
+        if must_exist:
+            raise RunDirectoryError(f"there is no folder {folder}")
+        return {}
+    found = sorted(place.name for place in folder.iterdir() if place.is_dir())
+    unknown = [name for name in found if name not in ABLATIONS]
+    if unknown:
+        raise RunDirectoryError(
+            f"{folder / unknown[0]} is no variant; there are: {', '.join(ABLATIONS)}"
+        )
+    return {
+        key: load(folder / key, leave_out, functools.partial(foreign, key))
+        for key in ABLATIONS
+        if key in found
+    }
