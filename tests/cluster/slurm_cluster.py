@@ -6,9 +6,9 @@ import subprocess
 import sys
 import time
 
-# A training of some ten seconds with everything in it.
+# A training with everything in it, long enough to be caught on its way by a slow `squeue`.
 TINY = {
-    "frames": 2_400, "hidden_units": 32, "replay_steps": 400, "learning_starts_steps": 60,
+    "frames": 6_000, "hidden_units": 32, "replay_steps": 400, "learning_starts_steps": 60,
     "target_every_steps": 90, "epsilon_hold_steps": 60, "epsilon_decay_steps": 300,
     "eval_every_steps": 150, "eval_steps": 50, "final_episodes": 2, "heldout_states": 20,
     "log_every_steps": 30, "checkpoint_every_steps": 90, "eval_cap_frames": 300,
@@ -26,14 +26,16 @@ def tiny(**changes):
 class Cluster:
     """The running cluster: its commands, `repro`, and patience."""
 
-    def __init__(self, folder, environment):
+    def __init__(self, folder, environment, user):
         self.folder = folder
         self.environment = environment
+        self.user = user
 
     def call(self, *words, check=True):
         done = subprocess.run(
-            list(map(str, words)), env=self.environment, capture_output=True, text=True, check=False
-        )
+            [*self.user, *map(str, words)],
+            env=self.environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
         assert not check or done.returncode == 0, done.stderr
         return done
 

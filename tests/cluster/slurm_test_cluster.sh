@@ -68,13 +68,15 @@ ReturnToService=2
 SlurmdParameters=config_overrides
 KillWait=5
 MinJobAge=300
-NodeName=$H NodeAddr=$A CPUs=${SLURM_TEST_CPUS:-8} RealMemory=$mem State=UNKNOWN
+GresTypes=gpu
+NodeName=$H NodeAddr=$A Gres=gpu:1 CPUs=${SLURM_TEST_CPUS:-8} RealMemory=$mem State=UNKNOWN
 # a job in the one partition may take the place of one in the other
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 PartitionName=debug Nodes=$H Default=YES DefaultTime=2 MaxTime=10 State=UP PriorityTier=2 PreemptMode=OFF
 PartitionName=spare Nodes=$H DefaultTime=2 MaxTime=10 State=UP PriorityTier=1
 EOF
+  echo "NodeName=$H Name=gpu File=/dev/null" >"$B/gres.conf"  # a GPU to ask for, not to use
   spawn munged munged --foreground --key-file="$B/munge/key" --socket="$B/munge/socket" \
     --pid-file="$B/munge/pid" --log-file="$B/log/munged.log" --seed-file="$B/munge/seed"
   wait_for 10 munge munge -n -S "$B/munge/socket"
