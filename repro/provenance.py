@@ -6,8 +6,11 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from repro.records import read_json, write_json
 
 _LIBRARIES = ("ale-py", "gymnasium", "numpy", "opencv-python", "safetensors", "torch")
 
@@ -26,6 +29,32 @@ def collect() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
     }
+
+
+def keep(path: Path, here: Mapping[str, Any], step: int) -> None:
+    """Write what a run is made with; of a run that goes on, add what is no longer the same.
+
+    Args:
+        path: provenance.json. Its ``continued`` lists, for each resume under other
+            circumstances, time, step, and what differs from before.
+        here: as :func:`collect` gives it, and more.
+        step: where the run stands, 0 if it is new.
+
+    Raises:
+        RunDirectoryError: if the file is damaged.
+    """
+    if step == 0 or not path.exists():
+        write_json(path, dict(here))
+        return
+    there = read_json(path)
+    since = there.pop("continued", [])
+    last = there.copy()
+    for one in since:
+        last |= one
+    changed = {name: value for name, value in here.items() if last.get(name) != value}
+    if changed.keys() - {"time"}:
+        since.append({"time": here["time"], "step": step, **changed})
+        write_json(path, there | {"continued": since})
 
 
 def version(library: str) -> str | None:

@@ -4,7 +4,8 @@ SUITE/<game>/seed-<n>/ holds
 
 ==================== ======================================================================
 config.json          game, seed, preset and every field of the configuration
-provenance.json      code, libraries, emulator, ROM, action set, hardware
+provenance.json      code, libraries, emulator, ROM, action set, hardware; what of it changed
+                     when the run went on elsewhere
 train_episodes.csv   a row per training game
 evaluations.csv      a row per evaluation game
 learning.csv         a row per ``log_every_steps``
@@ -126,20 +127,24 @@ class Table:
         self._file.close()
 
 
-def trim(path: Path, step: int) -> None:
+def trim(path: Path, step: int, final_step: int | None = None) -> None:
     """Drop the rows of a table made after ``step``, and a last line that was cut short.
 
-    Rows of a final evaluation stay, for they say which weights they are of, unless they
-    follow a row that is dropped: then those weights will be made again.
+    Args:
+        path: of the table; need not be there.
+        step: the last one that stays.
+        final_step: likewise for games of a final evaluation, whose step is that of their
+            weights [default ``step``]. Those that follow a row that is dropped go too.
     """
     if not path.exists():
         return
     kept = io.StringIO(newline="")
     writer = csv.DictWriter(kept, TABLES[path.name], lineterminator="\n")
     writer.writeheader()
+    limits = {"final": step if final_step is None else final_step}
     writer.writerows(
         itertools.takewhile(
-            lambda row: row.get("kind") == "final" or int(row["step"]) <= step, read_rows(path)
+            lambda row: int(row["step"]) <= limits.get(row.get("kind", ""), step), read_rows(path)
         )
     )
     write_atomic(path, kept.getvalue().encode())

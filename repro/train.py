@@ -1,4 +1,4 @@
-"""Putting a training together: environment, agent, replay, loop, trackers, evaluation, disk.
+"""What `repro train` does: a training from its start, or its newest checkpoint, to its score.
 
 A training that ends, in whatever way, goes on from its newest checkpoint with the same command.
 On a CPU, with a fixed number of threads, it then ends with the same weights, scores and rows to
@@ -6,7 +6,6 @@ the byte. On a GPU it goes on from the very state that was saved, but sums there
 order in which threads come, so the numbers after that are not promised to be the same.
 """
 
-import contextlib
 import shutil
 import sys
 from pathlib import Path
@@ -14,16 +13,11 @@ from typing import Any
 
 import torch
 
-from repro import checkpoint, evaluate, experiment, machine, nonfinite, records, trackers
+from repro import checkpoint, machine, records, trackers
 from repro.agent import NonFiniteError
-from repro.best import Best
-from repro.directory import RunDirectory
 from repro.experiment import Run
-from repro.loop import Loop
-from repro.replay import MinibatchQueue, ReplayMemory
-from repro.scoring import Scoring
 from repro.signals import Interrupted, Stop, listening
-from wrappers import state as env_state
+from repro.training import Training
 from wrappers.envs import MissingROMError
 
 
@@ -75,224 +69,6 @@ def _stuck(path: Path, error: OSError) -> str:
         f"{path} could not be written ({error.strerror or error}); {kept}: make room, or make it "
         "writable, and the same command goes on"
     )
-
-
-class Training:
-    """A training in a run directory that is ours. Use as a context manager."""
-
-    def __init__(
-        self, run: Run, place: RunDirectory, stop: Stop, device: str, progress: bool
-    ) -> None:
-        self._run = run
-        self._place = place
-        self._path = place.path
-        self._stop = stop
-        experiment.check_device(device)
-        self._envs = experiment.make_envs(run)
-        self._env = self._envs.train
-        self._require_room()
-        shape, settings = experiment.shape(self._env), run.config.agent
-        self._memory = ReplayMemory(
-            settings.replay_steps, shape[1:], shape[0], experiment.generator(run.seed, "replay"),
-            experiment.dtype(self._env),
-        )  # fmt: skip
-        self._checkpoints = checkpoint.Checkpoints(
-            place.path / "checkpoint", place.identity, place.defaults
-        )
-        saved = self._checkpoints.load(self._memory)
-        self._agent = experiment.make_agent(run, self._env, device)
-        self._queue = MinibatchQueue(self._memory, settings.replay_draw, settings.minibatch)
-        self._loop = Loop(self._env, self._agent, self._memory, self._queue)
-        self._best = Best(place.path / "best.safetensors")
-        self._closing = contextlib.ExitStack()
-        self._closing.callback(self._envs.close)
-        if saved is None:
-            provenance = evaluate.describe(run.game, self._env)
-            provenance["device"] = experiment.device_name(device)
-            provenance["threads"] = torch.get_num_threads()
-            records.write_json(place.path / "provenance.json", provenance)
-        else:
-            self._restore(saved)
-        self._saved = (self._loop.step, self._best.evaluated_step)
-        env_state.save(self._env)  # an environment that cannot be saved is refused now
-        self._go_back()
-        self._scoring = Scoring(
-            run, self._envs, self._agent, place.path / "evaluations.csv",
-            lambda: stop.check(self._loop.step),
-        )  # fmt: skip
-        self._closing.callback(self._scoring.close)
-        self._episodes = trackers.EpisodeTracker(
-            place.table("train_episodes.csv"), run.config.frames_per_step
-        )
-        self._learning = trackers.LearningTracker(
-            place.table("learning.csv"), run.config, self._agent, self._memory,
-            experiment.generator(run.seed, "heldout"),
-        )  # fmt: skip
-        if saved is not None:
-            self._episodes.restore(saved.state["episodes"])
-            self._learning.restore(saved.state["learning"])
-        self._tensorboard = trackers.TensorBoardTracker(
-            place.path / "tensorboard", run.config, self._learning,
-            self._loop.step * run.config.frames_per_step,
-        )  # fmt: skip
-        self._trackers: list[trackers.Tracker] = [
-            self._episodes, self._learning, self._tensorboard,
-        ]  # fmt: skip
-        self._progress = None
-        if progress:
-            title = f"{run.game} seed {run.seed}"
-            self._progress = trackers.ProgressTracker(
-                title, run.config, self._episodes, self._loop.step
-            )
-            self._trackers.append(self._progress)
-        for tracker in self._trackers:
-            self._closing.callback(tracker.close)
-
-    def __enter__(self) -> "Training":
-        """Nothing to do: it is ready."""
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        """Close tables, progress line and environments, even if some cannot be."""
-        try:
-            self._closing.close()
-        except OSError:
-            if kind is None:  # else what came first says more
-                raise
-
-    def run(self) -> None:
-        """Go on to the end; write done.json."""
-        steps = self._run.config.steps
-        try:
-            self._after_step()
-            for event in self._loop.run(steps):
-                for tracker in self._trackers:
-                    tracker(event)
-                self._stop.check(event.step)
-                self._after_step()
-        except Interrupted:
-            self._note("stopping; the checkpoint is being written")
-            self._save()
-            raise
-        except NonFiniteError as error:
-            made = nonfinite.dump(self._path, self._run.identity(), self._loop, str(error))
-            raise NonFiniteError(f"{error}; the minibatch that led there is {made}") from error
-        self._place.verify()
-        checkpoint.save_weights(self._path / "last.safetensors", self._agent.network, steps)
-        self._save(with_replay=False)
-        self._score_best()
-        shutil.rmtree(self._path / "checkpoint", ignore_errors=True)
-
-    def _after_step(self) -> None:
-        """Evaluate and save when due; also right after a resume, if a signal came in between."""
-        training, step = self._run.config.training, self._loop.step
-        if step % training.log_every_steps == 0:
-            self._place.verify()
-        every = training.eval_every_steps
-        if every and step and step % every == 0 and self._best.evaluated_step < step:
-            self._learning.pause()
-            self._evaluate()
-            self._learning.go_on()
-        every = training.checkpoint_every_steps
-        if every and step % every == 0 and self._saved[0] < step < self._run.config.steps:
-            self._learning.pause()
-            self._save()
-            self._learning.go_on()
-
-    def _evaluate(self) -> None:
-        """The periodic evaluation; keeps the network if it is the best so far."""
-        step = self._loop.step
-        frames = step * self._run.config.frames_per_step
-        games = self._scoring.periodic(step)
-        score = evaluate.mean_score(games)
-        self._place.verify()
-        self._best.offer(score, self._agent.network, step)
-        completed = sum(game.completed for game in games)
-        self._note(
-            f"evaluation at {frames:,} frames: mean return {score:.1f} over {completed} games"
-        )
-        self._tensorboard.scalar("evaluation/return", score, frames)
-
-    def _score_best(self) -> None:
-        """The final evaluation, of the best network."""
-        weights = "best" if self._best.path.exists() else "last"
-        path = self._path / f"{weights}.safetensors"
-        step = checkpoint.load_weights(path, self._agent.network)
-        result = self._scoring.final(weights, step)
-        self._place.verify()  # hours later: the games must be ours
-        frames = self._loop.step * self._run.config.frames_per_step
-        self._sync_tables()
-        records.write_json(
-            self._path / "done.json",
-            {"frames": frames, "weights": weights, "weights_step": step, **result},
-        )
-        self._note(
-            f"final score of the {weights} network: {result['mean_return']:.1f} "
-            f"over {result['episodes']} games"
-        )
-
-    def _save(self, with_replay: bool = True) -> None:
-        step = self._loop.step
-        now = (step, self._best.evaluated_step)
-        if now == self._saved:
-            return
-        self._place.verify()
-        state = {
-            "agent": self._agent.state(),
-            "loop": self._loop.state(),
-            "queue": self._queue.state(),
-            "env": env_state.save(self._env),
-            "episodes": self._episodes.state(),
-            "learning": self._learning.state(),
-            "best": self._best.state(),
-        }
-        self._sync_tables()
-        self._checkpoints.save(step, state, self._memory if with_replay else None)
-        self._saved = now
-
-    def _sync_tables(self) -> None:
-        """Rows reach the disk before what says that they are there: the power may fail, too."""
-        for name in records.TABLES:
-            checkpoint.sync(self._path / name)
-
-    def _restore(self, saved: checkpoint.Saved) -> None:
-        if saved.damage:
-            print(f"repro: {saved.damage}", file=sys.stderr)
-        state = saved.state
-        try:
-            self._agent.restore(state["agent"])
-            self._loop.restore(state["loop"])
-            self._queue.restore(state["queue"])
-            env_state.load(self._env, state["env"])
-            self._best.restore(state["best"])
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise checkpoint.CheckpointError(
-                f"the checkpoint in {self._path} does not fit this version ({error}); "
-                "remove its checkpoint folder to start afresh"
-            ) from error
-
-    def _go_back(self) -> None:
-        """Undo in the directory what was done after the checkpoint: it will be done again."""
-        step = self._loop.step
-        records.trim(self._path / "train_episodes.csv", step)
-        records.trim(self._path / "learning.csv", step)
-        records.trim(self._path / "evaluations.csv", self._best.evaluated_step)
-        self._best.put_back()
-        if step < self._run.config.steps:
-            (self._path / "last.safetensors").unlink(missing_ok=True)
-
-    def _require_room(self) -> None:
-        shape, dtype = experiment.shape(self._env), experiment.dtype(self._env)
-        capacity = self._run.config.agent.replay_steps
-        replay = ReplayMemory.bytes_needed(capacity, shape[1:], dtype)
-        machine.require_memory(machine.training_memory_bytes(replay))
-        kept = ReplayMemory.bytes_needed(min(capacity, self._run.config.steps), shape[1:], dtype)
-        there = machine.folder_bytes(self._path / "checkpoint")
-        machine.require_disk(self._path, machine.checkpoints_bytes(kept) - there)
-
-    def _note(self, text: str) -> None:
-        if self._progress is not None:
-            self._progress.note(f"{self._run.game} seed {self._run.seed}: {text}")
 
 
 def command(run: Run, suite: Path, device: str, threads: int | None, progress: bool) -> int:

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 OURS = ("repro", "wrappers", "paper_tables", "scripts", "results")
-ENVIRONMENT_MODULES = {"experiment", "train", "evaluate"}
+ENVIRONMENT_MODULES = {"experiment", "train", "training", "evaluate"}
 
 
 def imports(path: Path) -> set[str]:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from repro import cli, config, directory, experiment, records, train
+from repro import cli, config, directory, experiment, records, signals, training
 
 # Small, but with everything in it: the ring wraps, the target is renewed, four evaluations,
 # drawn transitions in use when a checkpoint is made.
@@ -126,7 +126,7 @@ class KilledError(BaseException):
     """As sudden as SIGKILL: nothing of ours catches it."""
 
 
-class StopAt(train.Stop):
+class StopAt(signals.Stop):
     """Interrupts at the n-th time that the training listens."""
 
     def __init__(self, check, kill=False):
@@ -138,7 +138,7 @@ class StopAt(train.Stop):
         self.checks += 1
         self._left -= 1
         if self._left == 0:
-            raise KilledError if self._kill else train.Interrupted(signal.SIGTERM, step)
+            raise KilledError if self._kill else signals.Interrupted(signal.SIGTERM, step)
 
 
 def go(run, suite, stop=None):
@@ -147,8 +147,8 @@ def go(run, suite, stop=None):
     path = records.run_path(suite, run.game, run.seed)
     with directory.RunDirectory(path, run.identity()) as place:
         try:
-            with train.Training(run, place, stop, "cpu", False) as training:
-                training.run()
-        except (train.Interrupted, KilledError) as end:
+            with training.Training(run, place, stop, "cpu", False) as made:
+                made.run()
+        except (signals.Interrupted, KilledError) as end:
             return path, type(end)
         return path, None

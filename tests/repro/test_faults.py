@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from repro import checkpoint, directory, records, segments, trackers, train
+from repro import checkpoint, directory, records, segments, trackers, training
 from tests.repro.small import (
     STEPS,
     KilledError,
@@ -369,6 +369,21 @@ def test_a_training_that_starts_afresh_has_no_best_network_yet(whole, tmp_path):
     assert_same_run(path, whole)
 
 
+def test_final_games_of_weights_that_are_lost_are_played_again(tmp_path):
+    run = make_run(eval_every_steps=0, frames=800)
+    undisturbed, _ = go(run, tmp_path / "undisturbed")
+    path, end = go(run, tmp_path / "disturbed", StopAt(200 + 90, kill=True))
+    assert end is KilledError
+    table = path / "evaluations.csv"
+    (game,) = rows(table)
+    assert (game["kind"], game["step"]) == ("final", "200")
+    table.write_text(table.read_text().replace(f",{game['return']},", ",999.0,"))
+    shutil.rmtree(path / "checkpoint")
+    go(run, tmp_path / "disturbed")
+    for name in ("evaluations.csv", "done.json", "last.safetensors"):
+        assert (path / name).read_bytes() == (undisturbed / name).read_bytes()
+
+
 @pytest.mark.parametrize("schema", [1, 3])
 def test_another_versions_checkpoint_is_refused_in_one_line(capfd, tmp_path, schema):
     path, _ = go(make_run(), tmp_path, StopAt(200, kill=True))
@@ -453,6 +468,6 @@ def test_a_loss_that_is_no_number_leaves_what_is_known_of_it(capfd, tmp_path):
     assert checkpoint.newest_step(path / "checkpoint") < step
     run = make_run(seed=SEED, learning_rate=1e38, td_error_clip=0.0, checkpoint_every_steps=10)
     with directory.RunDirectory(path, run.identity()) as place, pytest.raises(KilledError):  # noqa: SIM117
-        with train.Training(run, place, StopAt(1, kill=True), "cpu", False) as training:
-            training.run()
+        with training.Training(run, place, StopAt(1, kill=True), "cpu", False) as made:
+            made.run()
     assert step < STEPS

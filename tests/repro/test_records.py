@@ -154,6 +154,19 @@ def test_final_rows_stay_unless_they_follow_a_row_that_is_dropped(tmp_path):
     ]  # fmt: skip
 
 
+def test_final_rows_have_a_limit_of_their_own(tmp_path):
+    """A training without periodic evaluations scores its last network: step 30, none before."""
+    path = tmp_path / "evaluations.csv"
+    row = dict.fromkeys(records.EVALUATIONS, 0) | {"kind": "final", "step": 30}
+    table = records.Table(path)
+    table.append(row)
+    table.close()
+    records.trim(path, 0, 30)
+    assert len(records.read_rows(path)) == 1
+    records.trim(path, 0, 29)  # the weights of step 30 will be made again
+    assert records.read_rows(path) == []
+
+
 def test_trim_drops_a_last_row_that_only_lacks_its_newline(tmp_path):
     # Its last number may have lost digits.
     path = tmp_path / "learning.csv"

@@ -1,0 +1,60 @@
+"""What a run was made with, and what changed when it went on elsewhere."""
+
+import json
+
+from small import StopAt, go, make_run
+
+from repro import provenance, signals
+
+FIRST = {"time": "t0", "commit": "a", "threads": 1, "libraries": {"torch": "1", "numpy": "2"}}
+
+
+def kept(path):
+    return json.loads(path.read_text())
+
+
+def test_a_new_run_is_described_in_full(tmp_path):
+    path = tmp_path / "provenance.json"
+    provenance.keep(path, FIRST | {"commit": "of a start that came to nothing"}, 0)
+    provenance.keep(path, FIRST, 0)
+    assert kept(path) == FIRST
+
+
+def test_going_on_as_before_changes_nothing(tmp_path):
+    path = tmp_path / "provenance.json"
+    provenance.keep(path, FIRST, 0)
+    provenance.keep(path, FIRST | {"time": "t1"}, 500)
+    assert kept(path) == FIRST
+
+
+def test_each_change_is_listed_once_against_what_was_last(tmp_path):
+    path = tmp_path / "provenance.json"
+    provenance.keep(path, FIRST, 0)
+    newer = FIRST | {"commit": "b", "libraries": {"torch": "1", "numpy": "3"}}
+    provenance.keep(path, newer | {"time": "t1"}, 500)
+    provenance.keep(path, newer | {"time": "t2"}, 700)
+    provenance.keep(path, FIRST | {"time": "t3"}, 900)
+    back = {"commit": "a", "libraries": FIRST["libraries"]}
+    assert kept(path) == FIRST | {
+        "continued": [
+            {"time": "t1", "step": 500, "commit": "b", "libraries": newer["libraries"]},
+            {"time": "t3", "step": 900, **back},
+        ]
+    }
+
+
+def test_a_run_without_the_file_gets_one(tmp_path):
+    provenance.keep(tmp_path / "provenance.json", FIRST, 500)
+    assert kept(tmp_path / "provenance.json") == FIRST
+
+
+def test_a_training_that_goes_on_elsewhere_says_so(tmp_path, monkeypatch):
+    run, collect = make_run(), provenance.collect
+    monkeypatch.setattr(provenance, "collect", lambda: collect() | {"commit": "one"})
+    _, end = go(run, tmp_path, StopAt(100))
+    assert end is signals.Interrupted
+    monkeypatch.setattr(provenance, "collect", lambda: collect() | {"commit": "another"})
+    path, _ = go(run, tmp_path)
+    (since,) = kept(path / "provenance.json")["continued"]
+    assert (since["commit"], since["step"]) == ("another", 100)
+    assert set(since) == {"time", "step", "commit"}
