@@ -2,7 +2,8 @@
 
 from paper_tables import reference
 from paper_tables.collect import Results
-from paper_tables.reading import RANDOM, Run
+from paper_tables.reading import Run
+from paper_tables.rows import RANDOM
 from repro.games import GAMES
 
 FULL_LENGTH_FRAMES = 200_000_000  # 50 million steps: ledger row 23

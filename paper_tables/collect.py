@@ -14,7 +14,8 @@ from typing import Any
 
 import pandas as pd
 
-from paper_tables.reading import RANDOM, Problem, Run, final_games, nothing, read_run
+from paper_tables.reading import Run, final_games, read_run
+from paper_tables.rows import RANDOM, Problem, nothing
 from repro.records import RunDirectoryError
 
 __all__ = ["Problem", "Results", "Run", "collect", "protocol_mixture"]

@@ -20,21 +20,28 @@ FORMATS = ("md", "csv", "tex", "html")
 _RANDOM, _ABLATIONS = Path("results/random"), Path("results/ablations")
 
 
-def paper_tables(options: argparse.Namespace, drawn: bool = False) -> "tuple[Results, list[Table]]":
-    """The suite's results, and all tables that the options ask for, in the paper's order."""
+def paper_tables(
+    options: argparse.Namespace, drawn: bool = False
+) -> "tuple[Results, dict[str, Results], list[Table]]":
+    """The suite's results, those beside it by name, and all tables, in the paper's order."""
     from paper_tables import ablations, loading, summary, tables
 
     leave_out, random, variants = options.leave_out_damaged, options.random, options.ablations
     results = loading.load_trained(options.suite, leave_out, drawn)
     played = loading.load_random(random or _RANDOM, leave_out, random is not None)
     suites = loading.load_variants(variants or _ABLATIONS, leave_out, variants is not None)
-    return results, [
-        tables.hyperparameters(results),
-        tables.scores(results, played, options.baseline, options.also),
-        *ablations.ablations(suites),
-        tables.normalised(results),
-        summary.aggregates(results, options.seed, options.baseline),
-    ]
+    beside = ({"random player": played} if played else {}) | suites
+    return (
+        results,
+        beside,
+        [
+            tables.hyperparameters(results),
+            tables.scores(results, played, options.baseline, options.also),
+            *ablations.ablations(suites),
+            tables.normalised(results),
+            summary.aggregates(results, options.seed, options.baseline),
+        ],
+    )
 
 
 def add_tables(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
@@ -50,7 +57,7 @@ def add_tables(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     def run(options: argparse.Namespace) -> int:
         from paper_tables import render, tables
 
-        _, made = paper_tables(options)
+        _, _, made = paper_tables(options)
         folder = options.out or options.suite / "tables"
         for table in made:
             for kind in options.formats:
@@ -102,14 +109,14 @@ def add_report(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
         from paper_tables import gallery, report
         from paper_tables.render import counted
 
-        results, made = paper_tables(options, drawn=True)
+        results, beside, made = paper_tables(options, drawn=True)
         pictures = [
             report.Picture(plate.key, plate.caption, gallery.svg(plate))
             for plate in gallery.draw(results, options.games, options.baseline, options.seed)
         ]
         path = options.out or options.suite / "report.html"
         title = f"DQN on 49 Atari games: {options.suite.resolve().name}"
-        _write(path, report.report(title, made, pictures, results))
+        _write(path, report.report(title, made, pictures, results, beside))
         print(f"{path}: {counted(len(made), 'table')}, {counted(len(pictures), 'figure')}")
         return 0
 

@@ -11,11 +11,10 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from paper_tables import reference, style, tables
-from paper_tables.collect import Results, Run
+from paper_tables.collect import Results
 from repro import games as catalogue
 from repro.records import RunDirectoryError, read_rows
 
-_FRAMES_PER_STEP = 4  # of runs whose configuration does not say
 _PRINTED = {"dqn": style.DQN, "human": style.HUMAN, "random": style.RANDOM}
 _SCORE = "average score per episode"
 _FRAMES = "emulator frames (millions)"
@@ -114,15 +113,10 @@ def _evaluations(results: Results) -> pd.DataFrame:
             "game": rows["game"],
             "run": rows["run"],
             "finished": np.array([run.finished for run in runs], bool),
-            "frames": rows["step"] * np.array([_frames_per_step(run) for run in runs], int),
+            "frames": rows["step"] * np.array([run.frames_per_step for run in runs], int),
             "value": rows["mean"],
         }
     )
-
-
-def _frames_per_step(run: Run) -> int:
-    protocol = run.settings.get("protocol", {})
-    return int(protocol.get("action_repeat_frames", _FRAMES_PER_STEP))
 
 
 def _values(results: Results, game: str) -> pd.DataFrame:

@@ -1,30 +1,25 @@
 """Figures of what a network makes of the states it meets, from the files of ``repro inspect RUN``.
 
-A folder RUN/inspection holds play.csv, embedding.csv, screens/ and inspection.json. Values are
-action values: expected discounted sums of clipped rewards.
+Values are action values: expected discounted sums of clipped rewards.
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.image import imread
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from paper_tables import style
-from repro.games import GAMES
-from repro.records import SCHEMA, RunDirectoryError, read_json
+from paper_tables.inspection import load
 
 Floats = NDArray[np.float64]
 
@@ -34,68 +29,6 @@ _VALUE = "value: highest action value"
 _PAGE = np.array([style.PAGE_MM, 186.0])
 _SCREEN = np.array([160, 210]) * 33.0 / 210
 _NUMBER, _TITLE, _BAR = 5.0, 5.0, 14.0
-
-
-@dataclass(frozen=True)
-class _Inspection:
-    """The checked contents of a folder; ``play`` and ``points`` are indexed by step."""
-
-    folder: Path
-    title: str
-    actions: list[str]
-    start: int
-    stop: int
-    marks: list[int]
-    screens: list[int]
-    play: pd.DataFrame
-    points: pd.DataFrame
-
-    def screen(self, step: int) -> NDArray[Any]:
-        path = self.folder / "screens" / f"step-{step:06d}.png"
-        try:
-            return np.asarray(imread(path))
-        except (OSError, SyntaxError, ValueError) as error:  # all are of damaged PNG files
-            raise _damaged(self.folder, path) from error
-
-
-def _damaged(folder: Path, path: Path) -> RunDirectoryError:
-    return RunDirectoryError(
-        f"{path} is missing or damaged; `repro inspect {folder.parent}` makes it"
-    )
-
-
-def _load(folder: Path) -> _Inspection:
-    path = folder / "inspection.json"
-    try:
-        found = read_json(path)
-        if found["schema"] != SCHEMA:
-            raise ValueError(f"schema {found['schema']}")
-        start, stop = map(int, found["stretch"])
-        actions = [str(name) for name in found["actions"]]
-        marks, screens = ([int(step) for step in found[name]] for name in ("marks", "screens"))
-        if not (actions and marks and screens):
-            raise ValueError("nothing to show")
-        if found["game"] != folder.parent.parent.name:
-            raise ValueError("of another game")
-        title = (
-            f"{GAMES[found['game']].title}, seed {found['run_seed']}, "
-            f"{found['weights']} network (step {found['weights_step']:,})"
-        )
-        path = folder / "play.csv"
-        columns = ["frame", "value", *(f"q_{name}" for name in actions)]
-        play = _table(path, columns, {*range(start, stop), *marks})
-        path = folder / "embedding.csv"
-        points = _table(path, ["x", "y", "value"], set(screens))
-    except (KeyError, TypeError, ValueError, OSError, RunDirectoryError) as error:
-        raise _damaged(folder, path) from error
-    return _Inspection(folder, title, actions, start, stop, marks, screens, play, points)
-
-
-def _table(path: Path, columns: list[str], steps: set[int]) -> pd.DataFrame:
-    table = pd.read_csv(path, index_col="step")[columns].astype(float)
-    if not np.isfinite(table.to_numpy()).all() or not steps <= set(table.index):
-        raise ValueError("a number or a step is missing")
-    return table
 
 
 @matplotlib.rc_context(style.STYLE)
@@ -108,7 +41,7 @@ def embedding(folder: Path) -> Figure:
     Raises:
         RunDirectoryError: naming a file that is missing or damaged.
     """
-    found = _load(folder)
+    found = load(folder)
     values = found.points["value"]
     places = found.points[["x", "y"]].to_numpy()
     figure = style.sheet(_PAGE[1], arrange=False)
@@ -182,7 +115,7 @@ def value_stretch(folder: Path) -> Figure:
     Raises:
         RunDirectoryError: naming a file that is missing or damaged.
     """
-    found = _load(folder)
+    found = load(folder)
     stretch = found.play.loc[found.start : found.stop - 1]
     marked = found.play.loc[found.marks, ["frame", "value"]].to_numpy()
     figure = style.sheet(115)
@@ -219,7 +152,7 @@ def action_values(folder: Path) -> Figure:
     Raises:
         RunDirectoryError: naming a file that is missing or damaged.
     """
-    found = _load(folder)
+    found = load(folder)
     marked = found.play.loc[found.marks, [f"q_{name}" for name in found.actions]].to_numpy()
     bars_mm = 5 + 4.2 * len(found.actions)
     figure = style.sheet(28 + 46 + bars_mm)

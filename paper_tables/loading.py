@@ -7,8 +7,8 @@ from pathlib import Path
 
 from paper_tables.ablations import ABLATIONS, foreign
 from paper_tables.collect import Problem, Results, collect, protocol_mixture
-from paper_tables.reading import RANDOM, learning_problems
 from paper_tables.render import counted
+from paper_tables.rows import RANDOM, learning_problems
 from repro.records import RunDirectoryError
 
 
@@ -55,7 +55,7 @@ def load_trained(path: Path, leave_out: bool, drawn: bool = False) -> Results:
     Args:
         path: the suite.
         leave_out: as in :func:`load`.
-        drawn: whether their learning curves are needed too.
+        drawn: whether what only figures show is needed too.
 
     Raises:
         RunDirectoryError, DamagedResultsError: as :func:`load`, or if they are the random player's.
@@ -71,7 +71,16 @@ def load_trained(path: Path, leave_out: bool, drawn: bool = False) -> Results:
 
 
 def _undrawable(results: Results) -> list[Problem]:
-    return [problem for run in results.runs for problem in learning_problems(run)]
+    from paper_tables import inspection  # loads matplotlib, which tables do without
+
+    return [
+        problem
+        for run in results.runs
+        for problem in (
+            *learning_problems(run.path / "learning.csv"),
+            *inspection.problems(run.path),
+        )
+    ]
 
 
 def load_random(path: Path, leave_out: bool, must_exist: bool) -> Results | None:

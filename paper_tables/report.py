@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from paper_tables import render
-from paper_tables.collect import Results, Run
+from paper_tables.collect import Problem, Results, Run
 from paper_tables.render import Column, Table, counted
 from repro.games import GAMES
 
@@ -54,7 +54,11 @@ class _Part:
 
 
 def report(
-    title: str, tables: Sequence[Table], figures: Sequence[Picture], results: Results
+    title: str,
+    tables: Sequence[Table],
+    figures: Sequence[Picture],
+    results: Results,
+    beside: Mapping[str, Results] | None = None,
 ) -> str:
     """Write one HTML page that needs neither another file nor a network.
 
@@ -62,16 +66,18 @@ def report(
         title: above the page, and of its window.
         tables: in order.
         figures: in order.
-        results: the runs behind them, whose settings and provenance are listed.
+        results: the trained runs behind them, whose settings are listed.
+        beside: further runs behind them, by the name of their suite.
 
     Raises:
         ValueError: if two parts of the page have one key, or a picture holds no SVG.
     """
+    suites = {"": results, **(beside or {})}
     chapters = {
-        "Left out": _left_out(results),
+        "Left out": _left_out(suites),
         "Tables": [_table(table) for table in tables],
         "Figures": [_figure(picture) for picture in figures],
-        "How it was made": [_table(settings(results)), _table(provenance(results))],
+        "How it was made": [_table(settings(results)), _table(provenance(suites))],
     }
     chapters = {name: parts for name, parts in chapters.items() if parts}
     keys = Counter(part.key for parts in chapters.values() for part in parts)
@@ -94,7 +100,7 @@ def report(
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{html.escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
-        f"<header>\n<h1>{html.escape(title)}</h1>\n<p>{_ABOUT}</p>\n{_facts(results)}</header>\n"
+        f"<header>\n<h1>{html.escape(title)}</h1>\n<p>{_ABOUT}</p>\n{_facts(suites)}</header>\n"
         f"{_contents(chapters)}<main>\n{sections}</main>\n"
         f"<script>{script}</script>\n</body>\n</html>\n"
     )
@@ -118,35 +124,53 @@ def settings(results: Results) -> Table:
     )
 
 
-def provenance(results: Results) -> Table:
-    """Where each run comes from: a row per run, empty where a run does not say."""
+def provenance(suites: Mapping[str, Results]) -> Table:
+    """Where each run comes from: a row per run, empty where a run does not say.
+
+    Args:
+        suites: by name; that of the trained runs is empty.
+    """
     columns = (
         Column("title", "game"),
         Column("seed", "seed"),
+        *([Column("suite", "suite")] if len(suites) > 1 else []),
         Column("preset", "preset"),
         Column("train_frames", "frames planned", 0),
         Column("finished", "finished"),
         *(Column(name, title, missing="") for name, title in (_LIBRARIES | _PROVENANCE).items()),
+        Column("continued", "went on elsewhere", missing=""),
     )
-    rows = [_origin(run) for run in results.runs]
+    rows = [_origin(run, name) for name, results in suites.items() for run in results.runs]
     frame = pd.DataFrame(rows, columns=[column.name for column in columns], dtype=object)
     note = "Frames are emulator frames, 60 to a second of play; 0 where nothing was trained."
     return Table("runs", "Provenance of the runs", frame, columns, (note,))
 
 
-def _origin(run: Run) -> dict[str, object]:
+def _origin(run: Run, suite: str) -> dict[str, object]:
     libraries = run.provenance.get("libraries")
     versions = libraries if isinstance(libraries, Mapping) else {}
     made = {name: run.provenance.get(name) for name in _PROVENANCE}
     return {
         "title": GAMES[run.game].title if run.game in GAMES else run.game,
         "seed": run.seed,
+        "suite": suite,
         "preset": run.preset,
         "train_frames": run.train_frames,
         "finished": _text(run.finished),
         **{name: versions.get(name) for name in _LIBRARIES},
         **{name: _text(one) if isinstance(one, bool) else one for name, one in made.items()},
+        "continued": _continued(run.provenance.get("continued")),
     }
+
+
+def _continued(found: object) -> str | None:
+    """What was no longer the same when a run went on, such as "at step 500,000: commit"."""
+    since = [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
+    changes = [
+        f"at step {_text(one.get('step'))}: {', '.join(one.keys() - {'time', 'step'})}"
+        for one in since
+    ]
+    return "; ".join(changes) or None
 
 
 def _flat(parts: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], str]:
@@ -180,27 +204,33 @@ def _figure(picture: Picture) -> _Part:
         picture.key,
         picture.caption,
         f'<figure class="picture" id="{html.escape(picture.key)}">\n'
-        f'<img alt="{caption}" src="data:image/svg+xml;base64,{data}">\n'
+        f'<div class="scroll"><img alt="{caption}" src="data:image/svg+xml;base64,{data}"></div>\n'
         f"<figcaption>{caption}</figcaption>\n</figure>\n",
     )
 
 
-def _left_out(results: Results) -> list[_Part]:
-    if not results.problems:
+def _left_out(suites: Mapping[str, Results]) -> list[_Part]:
+    problems = _problems(suites)
+    if not problems:
         return []
-    number = len({problem.file.parent for problem in results.problems})
+    number = len({problem.file.parent for problem in problems})
     title = f"{counted(number, 'run')} that cannot be used"
-    problems = "".join(f"<li>{html.escape(str(problem))}</li>\n" for problem in results.problems)
+    lines = "".join(f"<li>{html.escape(str(problem))}</li>\n" for problem in problems)
     what = f"<p>{title}, and in none of the tables, for these reasons:</p>"
-    return [_Part("left-out", title, f'<div id="left-out">\n{what}\n<ul>\n{problems}</ul>\n</div>')]
+    return [_Part("left-out", title, f'<div id="left-out">\n{what}\n<ul>\n{lines}</ul>\n</div>')]
 
 
-def _facts(results: Results) -> str:
+def _problems(suites: Mapping[str, Results]) -> list[Problem]:
+    return [problem for results in suites.values() for problem in results.problems]
+
+
+def _facts(suites: Mapping[str, Results]) -> str:
+    trained = suites[""].runs
     facts = {
-        "games": f"{len({run.game for run in results.runs})} of {len(GAMES)}",
-        "runs": f"{len(results.runs):,}",
-        "finished": f"{sum(run.finished for run in results.runs):,}",
-        "left out": f"{len({problem.file.parent for problem in results.problems}):,}",
+        "games": f"{len({run.game for run in trained})} of {len(GAMES)}",
+        "runs": f"{len(trained):,}",
+        "finished": f"{sum(run.finished for run in trained):,}",
+        "left out": f"{len({problem.file.parent for problem in _problems(suites)}):,}",
     }
     shown = "".join(f"<div><dt>{name}</dt><dd>{fact}</dd></div>\n" for name, fact in facts.items())
     return f"<dl>\n{shown}</dl>\n"

@@ -105,6 +105,19 @@ def test_a_line_cut_short_is_named_even_if_it_would_read(suite):
     assert problems(collect(suite.folder)) == [("evaluations.csv", 3, "the line was cut short")]
 
 
+def test_rows_of_a_step_that_the_training_never_had_are_named(suite):
+    """8,000 frames are 2,000 decisions of four frames."""
+    suite.run("pong", 0, periodic=[(2_000, [1.0])], finished=False, training__frames=8_000)
+    suite.run(
+        "breakout", 0, periodic=[(2_000, [1.0]), (2_001, [1.0, 2.0])], finished=False,
+        training__frames=8_000,
+    )  # fmt: skip
+    results = collect(suite.folder)
+    assert [run.game for run in results.runs] == ["pong"]
+    what = "step 2,001, of a training of 2,000"
+    assert problems(results) == [("evaluations.csv", line, what) for line in (3, 4)]
+
+
 def test_other_columns_are_refused(suite):
     path = suite.run("pong", 0, final=[1.0]) / "evaluations.csv"
     path.write_text(path.read_text().replace("return", "score", 1))

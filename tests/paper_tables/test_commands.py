@@ -1,5 +1,6 @@
 """`repro tables`, `figures`, `report` and `compare`, run as a person runs them."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -141,15 +142,28 @@ def test_the_figures_of_an_inspected_run_are_drawn_from_the_committed_data(tmp_p
             assert (tmp_path / f"{kind}-{game}-seed-0.svg").exists()
 
 
-def test_an_inspection_that_lost_a_file_is_named(tmp_path):
-    shutil.copytree(ROOT / "results" / "nature" / "pong", tmp_path / "pong")
-    lost = tmp_path / "pong" / "seed-0" / "inspection" / "embedding.csv"
-    lost.unlink()
+@pytest.mark.parametrize("lost", ["embedding.csv", "a screen"])
+def test_a_run_whose_inspection_lost_a_file_is_named_or_left_out(tmp_path, lost):
+    for game in ("pong", "breakout"):
+        shutil.copytree(ROOT / "results" / "nature" / game, tmp_path / game)
+    folder = tmp_path / "pong" / "seed-0" / "inspection"
+    screens = json.loads((folder / "inspection.json").read_text())["screens"]
+    file = folder / lost if "." in lost else folder / "screens" / f"step-{screens[-1]:06d}.png"
+    file.unlink()
     done = repro("figures", tmp_path, "--out", tmp_path / "out")
-    assert done.returncode == 2
-    (line,) = done.stderr.splitlines()
-    assert str(lost) in line
-    assert "repro inspect" in line
+    assert done.returncode == 1
+    problem, verdict = done.stderr.splitlines()
+    assert str(file) in problem
+    assert "repro inspect" in problem
+    assert "1 problem in 1 run" in verdict
+    assert not (tmp_path / "out").exists()
+    done = repro("figures", tmp_path, "--out", tmp_path / "out", "--leave-out-damaged")
+    assert done.returncode == 0, done.stderr
+    drawn = {file.stem for file in (tmp_path / "out").glob("fig4-*.svg")}
+    assert drawn == {"fig4-breakout-seed-0"}
+    # Tables need no pictures.
+    done = repro("tables", tmp_path, "--out", tmp_path / "tables")
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_suite_of_random_play_is_no_suite_of_trainings():

@@ -138,10 +138,33 @@ def test_each_run_says_where_it_comes_from(results):
     breakout, first, second = Reader(page(results)).body("runs")
     sources = ["2.99.0", "0.98.7", "2026-01-02T03:04:05+00:00", "a GPU", "3", "Abacus 9000",
                PROVENANCE["rom_md5"], PROVENANCE["commit"], "yes"]  # fmt: skip
-    assert first == ["Pong", "0", "nature", "200,000,000", "yes", *sources]
+    assert first == ["Pong", "0", "nature", "200,000,000", "yes", *sources, ""]
     assert second[:2] == ["Pong", "1"]
     assert second[9] == "4"
-    assert breakout == ["Breakout", "0", "nature", "200,000,000", "no", *[""] * 9]
+    assert breakout == ["Breakout", "0", "nature", "200,000,000", "no", *[""] * 10]
+
+
+def test_runs_of_further_suites_are_listed_with_what_was_left_out_of_them(results):
+    file = Path("results/random/pong/seed-7/evaluations.csv")
+    other = replace(results, runs=results.runs[:1], problems=(Problem(file, 3, "cut short"),))
+    text = report("A report", [], [], results, {"random player": other})
+    rows = Reader(text).body("runs")
+    assert [row[2] for row in rows] == ["", "", "", "random player"]
+    assert rows[3][:2] == rows[0][:2] == ["Breakout", "0"]
+    assert f"{file}, line 3: cut short" in text
+    assert ("left out", "1") in re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", text)
+    assert ("runs", "3") in re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", text)
+
+
+def test_a_run_that_went_on_elsewhere_says_what_changed(suite):
+    path = suite.run("pong", 0, final=[1.0])
+    since = [
+        {"time": "2026-01-03T00:00:00+00:00", "step": 125_000, "device": "another GPU"},
+        {"time": "2026-01-04T00:00:00+00:00", "step": 250_000, "threads": 9},
+    ]
+    (path / "provenance.json").write_text(json.dumps(PROVENANCE | {"continued": since}))
+    ((*_, changes),) = Reader(page(collect(suite.folder))).body("runs")
+    assert changes == "at step 125,000: device; at step 250,000: threads"
 
 
 def test_every_setting_is_listed_with_all_its_values(results):
@@ -337,6 +360,7 @@ def test_the_page_never_scrolls_sideways_and_heads_stay_in_sight(results, tmp_pa
         head: place(box.querySelector("th")).top - place(box).top,
         first: place(row).left - place(box).left,
         images: [...document.images].map((image) => image.naturalWidth > 0),
+        drawn: [...document.images].map((image) => place(image).width),
         clipped: [...document.querySelectorAll("th button")].filter((button) => {
           const text = document.createRange();
           text.selectNodeContents(button);
@@ -352,6 +376,7 @@ def test_the_page_never_scrolls_sideways_and_heads_stay_in_sight(results, tmp_pa
     assert said["head"] == pytest.approx(1, abs=1)  # its box has a border
     assert said["first"] == pytest.approx(1, abs=1)
     assert said["images"] == [True, True]
+    assert min(said["drawn"]) >= 640  # to be read, if need be by scrolling
     assert said["clipped"] == []
 
 
@@ -389,4 +414,4 @@ def test_text_stands_out_from_its_background(results, tmp_path, dark):
 @in_browser
 def test_hostile_text_does_nothing_in_a_browser(results, tmp_path):
     script = "return [typeof window.broken, document.querySelectorAll('th button').length];"
-    assert browse(hostile(results), script, tmp_path) == ["undefined", 21]
+    assert browse(hostile(results), script, tmp_path) == ["undefined", 22]

@@ -64,8 +64,8 @@ def test_the_measured_random_player_stands_beside_the_printed(suite, tmp_path):
     suite.run("pong", 0, final=[1.0, 2.0])
     other = type(suite)(tmp_path / "random")
     path = other.run("alien", 0, final=[200.0, 300.0], preset="random") / "evaluations.csv"
-    path.write_text(path.read_text().replace("best", "random"))
-    other.finish(path.parent, [200.0, 300.0], "random")
+    path.write_text(path.read_text().replace("best,1000", "random,0"))
+    other.finish(path.parent, [200.0, 300.0], "random", step=0)
     table = tables.scores(collect(suite.folder), collect(other.folder))
     assert row(table, "alien")["our_random"] == 250.0
     assert row(table, "alien")["random"] == 227.8

@@ -1,0 +1,100 @@
+"""The files of ``repro inspect RUN``, read strictly.
+
+A folder RUN/inspection holds play.csv, embedding.csv, screens/ and inspection.json. Values are
+action values: expected discounted sums of clipped rewards.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.image import imread
+from numpy.typing import NDArray
+
+from paper_tables.rows import Problem
+from repro.games import GAMES
+from repro.records import SCHEMA, RunDirectoryError, read_json
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """The checked contents of a folder; ``play`` and ``points`` are indexed by step."""
+
+    folder: Path
+    title: str
+    actions: list[str]
+    start: int
+    stop: int
+    marks: list[int]
+    screens: list[int]
+    play: pd.DataFrame
+    points: pd.DataFrame
+
+    def screen(self, step: int) -> NDArray[Any]:
+        """The picture shown at a step."""
+        path = self.folder / "screens" / f"step-{step:06d}.png"
+        try:
+            return np.asarray(imread(path))
+        except (OSError, SyntaxError, ValueError) as error:  # all are of damaged PNG files
+            raise _damaged(self.folder, path) from error
+
+
+def _damaged(folder: Path, path: Path) -> RunDirectoryError:
+    return RunDirectoryError(
+        f"{path} is missing or damaged; `repro inspect {folder.parent}` makes it"
+    )
+
+
+def load(folder: Path) -> Inspection:
+    """Read RUN/inspection.
+
+    Raises:
+        RunDirectoryError: naming a file that is missing or damaged.
+    """
+    path = folder / "inspection.json"
+    try:
+        found = read_json(path)
+        if found["schema"] != SCHEMA:
+            raise ValueError(f"schema {found['schema']}")
+        start, stop = map(int, found["stretch"])
+        actions = [str(name) for name in found["actions"]]
+        marks, screens = ([int(step) for step in found[name]] for name in ("marks", "screens"))
+        if not (actions and marks and screens):
+            raise ValueError("nothing to show")
+        if found["game"] != folder.parent.parent.name:
+            raise ValueError("of another game")
+        title = (
+            f"{GAMES[found['game']].title}, seed {found['run_seed']}, "
+            f"{found['weights']} network (step {found['weights_step']:,})"
+        )
+        path = folder / "play.csv"
+        columns = ["frame", "value", *(f"q_{name}" for name in actions)]
+        play = _table(path, columns, {*range(start, stop), *marks})
+        path = folder / "embedding.csv"
+        points = _table(path, ["x", "y", "value"], set(screens))
+    except (KeyError, TypeError, ValueError, OSError, RunDirectoryError) as error:
+        raise _damaged(folder, path) from error
+    return Inspection(folder, title, actions, start, stop, marks, screens, play, points)
+
+
+def _table(path: Path, columns: list[str], steps: set[int]) -> pd.DataFrame:
+    table = pd.read_csv(path, index_col="step")[columns].astype(float)
+    if not np.isfinite(table.to_numpy()).all() or not steps <= set(table.index):
+        raise ValueError("a number or a step is missing")
+    return table
+
+
+def problems(run: Path) -> list[Problem]:
+    """What is wrong with a run's inspection, as a problem of the run; none if it has none."""
+    folder = run / "inspection"
+    if not (folder / "inspection.json").exists():
+        return []
+    try:
+        found = load(folder)
+        for step in {*found.marks, *found.screens}:
+            found.screen(step)
+    except RunDirectoryError as error:
+        return [Problem(folder, None, str(error))]
+    return []

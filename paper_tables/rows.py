@@ -1,0 +1,177 @@
+"""The tables of a run directory, read strictly: rows that are not sound are named by line."""
+
+import csv
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from repro.records import EVALUATIONS, LEARNING
+
+RANDOM = "random"  # preset, and weights, of the random player
+LARGEST_COUNT = 10**15
+_KINDS = pd.CategoricalDtype(["periodic", "final"])
+_WEIGHTS = pd.CategoricalDtype(["last", "best", RANDOM])
+_DTYPES: dict[str, Any] = {
+    "kind": "category", "weights": "category", "step": "int64", "episode": "int64",
+    "seed": "int64", "return": "float64", "frames": "int64", "truncated": "bool",
+    "completed": "bool",
+}  # fmt: skip
+_KEY = ["kind", "weights", "step", "episode"]
+_LARGEST_RETURN = 1e12  # beyond any score; sums of more would overflow
+_NAMED_AT_MOST = 20  # bad lines of one file
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a run is left out; ``line`` counts from 1, ``None`` for a file as a whole."""
+
+    file: Path
+    line: int | None
+    what: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}, line {self.line}" if self.line else str(self.file)
+        return f"{place}: {self.what}"
+
+
+class UnsoundError(Exception):
+    """What is wrong with a file."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__()
+        self.problems = list(problems)
+
+
+def learning_problems(path: Path) -> list[Problem]:
+    """Name the rows of a learning.csv that cannot be drawn; none if there is no file."""
+    if not path.exists():
+        return []
+    try:
+        lines = path.read_text().split("\n")
+        problems = [
+            Problem(path, number, what)
+            for number, cells in enumerate(csv.reader(lines[:-1]), start=1)
+            if (what := _not_learning(cells, number == 1))
+        ]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        return [Problem(path, None, f"cannot be read: {error}")]
+    if lines[-1]:
+        problems.append(Problem(path, len(lines), "the line was cut short"))
+    return problems[:_NAMED_AT_MOST]
+
+
+def _not_learning(cells: list[str], head: bool) -> str | None:
+    if head:
+        return None if tuple(cells) == LEARNING else f"the columns are not {','.join(LEARNING)}"
+    if len(cells) != len(LEARNING):
+        return f"{len(cells)} cells instead of {len(LEARNING)}"
+    row = dict(zip(LEARNING, cells, strict=True))
+    if not (row["step"].isdecimal() and row["frames"].isdecimal()):
+        return "step or frames is not a whole number"
+    try:
+        sound = row["mean_max_q"] == "" or math.isfinite(float(row["mean_max_q"]))
+    except ValueError:
+        sound = False
+    return None if sound else f"mean_max_q {row['mean_max_q']!r} is not a finite number"
+
+
+def nothing() -> pd.DataFrame:
+    """No evaluation games, in the columns and types of :func:`read_evaluations`."""
+    columns = {**_DTYPES, "kind": _KINDS, "weights": _WEIGHTS}
+    del columns["seed"]
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})
+
+
+def read_evaluations(path: Path) -> pd.DataFrame:
+    """Read the rows of evaluations.csv without ``seed``, which would pass for the run's.
+
+    Raises:
+        UnsoundError: naming every line that is not sound.
+    """
+    if not path.exists():
+        return nothing()
+    try:
+        table = pd.read_csv(path, dtype=_DTYPES, skip_blank_lines=False)
+        counts = table[["step", "episode", "seed", "frames"]]
+        sound = (
+            tuple(table.columns) == EVALUATIONS
+            and set(table["kind"].cat.categories) <= set(_KINDS.categories)
+            and set(table["weights"].cat.categories) <= set(_WEIGHTS.categories)
+            and bool(table.notna().all(axis=None))
+            and bool((table["return"].abs() <= _LARGEST_RETURN).all())
+            and bool(((counts >= 0) & (counts <= LARGEST_COUNT)).all(axis=None))
+            and not bool((table["completed"] < (table["kind"] == "final")).any())
+            and not bool(table.duplicated(_KEY).any())
+            and path.read_bytes().endswith(b"\n")
+        )
+    except (ValueError, KeyError, OverflowError, OSError):  # pandas' own errors are ValueErrors
+        sound = False
+    if sound:
+        return table.drop(columns="seed").astype({"kind": _KINDS, "weights": _WEIGHTS})
+    try:
+        raise UnsoundError(*_damage(path))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UnsoundError(Problem(path, None, f"cannot be read: {error}")) from error
+
+
+def beyond(path: Path, episodes: pd.DataFrame, train_steps: int) -> list[Problem]:
+    """Name the rows of sound ``episodes``, read from ``path``, of a step that no training had."""
+    late = episodes.index[episodes["step"] > train_steps]
+    return [
+        Problem(path, row + 2, f"step {episodes['step'][row]:,}, of a training of {train_steps:,}")
+        for row in late[:_NAMED_AT_MOST]
+    ]
+
+
+def _damage(path: Path) -> Iterator[Problem]:
+    """Find the bad lines of a file that did not read as a whole."""
+    text = path.read_text()
+    lines = [next(csv.reader([line]), []) for line in re.sub(r"\r\n?", "\n", text).split("\n")]
+    if tuple(lines[0]) != EVALUATIONS:
+        yield Problem(path, 1, f"the columns are not {','.join(EVALUATIONS)}")
+        return
+    problems, seen = [], set()
+    for number, cells in enumerate(lines[1:-1], start=2):
+        what = _wrong(cells)
+        key = tuple(cells[:4])
+        if what is None and key in seen:
+            what = f"game {cells[3]} of this evaluation is there already"
+        seen.add(key)
+        if what:
+            problems.append(Problem(path, number, what))
+    if lines[-1]:
+        problems.append(Problem(path, len(lines), "the line was cut short"))
+    yield from problems[:_NAMED_AT_MOST]
+    if len(problems) > _NAMED_AT_MOST:
+        yield Problem(path, None, f"and {len(problems) - _NAMED_AT_MOST:,} more lines like these")
+    if not problems:
+        yield Problem(path, None, "does not read as a table of evaluations")
+
+
+def _wrong(cells: list[str]) -> str | None:
+    if len(cells) != len(EVALUATIONS):
+        return f"{len(cells)} cells instead of {len(EVALUATIONS)}"
+    row = dict(zip(EVALUATIONS, cells, strict=True))
+    for name, known in (("kind", _KINDS), ("weights", _WEIGHTS)):
+        if row[name] not in known.categories:
+            return f"{name} {row[name]!r} is none of {', '.join(known.categories)}"
+    for name in ("step", "episode", "seed", "frames"):
+        if not row[name].isdecimal() or int(row[name]) > LARGEST_COUNT:
+            return f"{name} {row[name]!r} is not a whole number"
+    for name in ("truncated", "completed"):
+        if row[name].lower() not in ("true", "false"):
+            return f"{name} {row[name]!r} is neither True nor False"
+    if row["kind"] == "final" and row["completed"].lower() == "false":
+        return "a final game that is not completed"
+    try:
+        score = float(row["return"])
+    except ValueError:
+        score = math.nan
+    if not abs(score) <= _LARGEST_RETURN:
+        return f"return {row['return']!r} is not a finite number, or beyond any score"
+    return None
