@@ -113,10 +113,11 @@ def _train(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
         atari = chosen.environment == "atari"
         game = games.find(options.game).name if atari else options.game
         suite = options.out or Path("results") / options.preset
-        from repro import experiment, train
+        from repro import train
+        from repro.run import Run
 
         return train.command(
-            experiment.Run(game, options.seed, options.preset, chosen),
+            Run(game, options.seed, options.preset, chosen),
             suite, options.device, options.threads, not options.quiet,
         )  # fmt: skip
 

@@ -36,11 +36,11 @@ class RunDirectory:
     def __enter__(self) -> "RunDirectory":
         """Lock the directory, make sure that it is ours, clear what a killed writer left."""
         try:
-            if self.path.exists() and not self.path.is_dir():
-                raise RunDirectoryError(f"{self.path} is a file; choose another --out")
+            self._refuse_a_file()
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock.take()
-            self._claim()
+            if not self.begun():
+                write_json(self.path / "config.json", self.identity)
             for torn in self.path.glob(".*.tmp"):
                 torn.unlink()
         except OSError as error:
@@ -66,27 +66,34 @@ class RunDirectory:
         """
         self._lock.verify()
 
-    def _claim(self) -> None:
-        config = self.path / "config.json"
+    def begun(self) -> bool:
+        """Whether there is a run of ours; if not, there may be one.
+
+        Raises:
+            RunDirectoryError: if there is anything else.
+        """
+        self._refuse_a_file()
         # A start that failed, for lack of memory say, leaves nothing that must be kept.
-        earned = any(
-            item.name not in _NOT_EARNED and not item.name.startswith(".")
-            for item in self.path.iterdir()
-        )
-        if not earned:
-            write_json(config, self.identity)
-        elif not config.exists():
+        if not self.path.exists() or all(
+            item.name in _NOT_EARNED or item.name.startswith(".") for item in self.path.iterdir()
+        ):
+            return False
+        config = self.path / "config.json"
+        if not config.exists():
             raise RunDirectoryError(
                 f"{self.path} has files but no config.json, so it is not a run; "
                 "choose another --out"
             )
-        else:
-            changed = differences(read_json(config), self.identity, self.defaults)
-            if changed:
-                raise RunDirectoryError(
-                    f"{self.path} belongs to another configuration ({'; '.join(changed[:4])}); "
-                    "choose another --out, or repeat the command that made it"
-                )
+        if changed := differences(read_json(config), self.identity, self.defaults):
+            raise RunDirectoryError(
+                f"{self.path} belongs to another configuration ({'; '.join(changed[:4])}); "
+                "choose another --out, or repeat the command that made it"
+            )
+        return True
+
+    def _refuse_a_file(self) -> None:
+        if self.path.exists() and not self.path.is_dir():
+            raise RunDirectoryError(f"{self.path} is a file; choose another --out")
 
     @property
     def done(self) -> dict[str, Any] | None:

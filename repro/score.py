@@ -7,7 +7,8 @@ from pathlib import Path
 from repro import checkpoint, evaluate, records
 from repro.agent import Agent
 from repro.checkpoint import CheckpointError
-from repro.experiment import Run, agent_player, check_device, make_agent, make_envs, run_from
+from repro.experiment import agent_player, check_device, make_agent, make_envs
+from repro.run import Run, run_from
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from repro import config, flags, games, machine, records, site, slurm
 from repro.config import Config, ConfigError
+from repro.run import Run
 from repro.status import summary
 from repro.survey import RunStatus, submissions, survey
 
@@ -59,7 +60,7 @@ def command(options: argparse.Namespace, chosen: Config, words: list[str]) -> in
     """What `repro submit` does once its flags are understood; returns the exit code.
 
     Raises:
-        UnknownGameError, ConfigError: on wrong use.
+        UnknownGameError, ConfigError, RunDirectoryError: on wrong use.
         SlurmError: if squeue or sbatch fail.
     """
     where = site.read_flags(options)
@@ -68,8 +69,10 @@ def command(options: argparse.Namespace, chosen: Config, words: list[str]) -> in
     numbers = list(dict.fromkeys(number for part in options.seeds for number in part))
     wanted = [(name, number) for number in numbers for name in names]
     found = _states(suite, wanted, options.send)
-    for game, number in wanted:
-        require_same(suite, game, number, chosen)
+    for game, number in wanted:  # refuse now what `repro train` would refuse in the job
+        Run(game, number, options.preset, chosen).directory(
+            records.run_path(suite, game, number)
+        ).begun()
     runs = tuple(run for run in wanted if run not in found or found[run].state not in _LEFT_OUT)
     there = summary([found[run] for run in wanted if run in found and run not in runs])
     if not runs:
@@ -204,27 +207,6 @@ def read_games(words: Sequence[str], chosen: Config) -> list[str]:
     if chosen.environment == "atari":
         names = [games.find(name).name for name in names]
     return list(dict.fromkeys(names))
-
-
-def require_same(suite: Path, game: str, seed: int, chosen: Config) -> None:
-    """Refuse now what `repro train` would refuse in the job: a run of another configuration.
-
-    Raises:
-        ConfigError: naming what differs.
-    """
-    run = records.run_path(suite, game, seed)
-    if not (run / "config.json").exists():
-        return
-    there = config.from_dict(records.read_json(run / "config.json").get("config", {}))
-    changed = [
-        f"{name} is {old!r} there, {new!r} here"
-        for name, (old, new) in config.differences(there, chosen).items()
-    ]
-    if changed:
-        raise ConfigError(
-            f"{run} belongs to another configuration ({'; '.join(changed[:4])}); choose another "
-            "--out, or the flags that made it"
-        )
 
 
 def replay_bytes(chosen: Config) -> int:

@@ -126,7 +126,7 @@ def _look(
     events = job.read_events(job.events_file(suite, game, seed))
     learned = (tails.last_rows(run / "learning.csv") or [{}])[-1]
     touched = max((_changed(run / name) for name in _WATCHED), default=0.0)
-    silence = time.time() - touched if touched else 0.0
+    silence = time.time() - touched
     entry = _entry(places, queue or {})
     fresh = bool(config) and silence < stale_seconds
     held = (run / ".lock").exists() and (run / ".lock").stat().st_ino in locked
@@ -156,7 +156,10 @@ def _look(
         game, seed, state, frames, planned, rate, last, _percent(game, last), best,
         _percent(game, best), final, _percent(game, final), left,
         sum(event["event"] == "started" for event in events),
-        _note(state, failure, events, entry, silence if silence > stale_seconds else 0, places),
+        _note(
+            state, failure, events, entry, silence if touched and silence > stale_seconds else 0,
+            places,
+        ),
     )  # fmt: skip
 
 

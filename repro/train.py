@@ -15,7 +15,7 @@ import torch
 
 from repro import checkpoint, machine, records, trackers
 from repro.agent import NonFiniteError
-from repro.experiment import Run
+from repro.run import Run
 from repro.signals import Interrupted, Stop, listening
 from repro.training import Training
 from wrappers.envs import MissingROMError

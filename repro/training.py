@@ -19,9 +19,9 @@ from repro import (
 from repro.agent import NonFiniteError
 from repro.best import Best
 from repro.directory import RunDirectory
-from repro.experiment import Run
 from repro.loop import Loop
 from repro.replay import MinibatchQueue, ReplayMemory
+from repro.run import Run
 from repro.scoring import Scoring
 from repro.signals import Interrupted, Stop
 from wrappers import state as env_state

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from repro import checkpoint, config, experiment, machine, provenance
 from repro.flags import OneLineParser, count
 from repro.replay import MinibatchQueue, ReplayMemory
+from repro.run import Run
 from wrappers import state as env_state
 
 REPLAY_STEPS = config.preset("nature").agent.replay_steps
@@ -101,7 +102,7 @@ class Trained:
     """
 
     def __init__(
-        self, run: experiment.Run, env: gym.Env[Any, Any], memory: ReplayMemory, folder: Path
+        self, run: Run, env: gym.Env[Any, Any], memory: ReplayMemory, folder: Path
     ) -> None:
         settings = run.config.agent
         self.agent = experiment.make_agent(run, env)
@@ -125,7 +126,7 @@ class Trained:
 
 def measure(game: str, distinct_steps: int, folder: Path) -> dict[str, Any]:
     """Every figure for one game; times in seconds, sizes in bytes."""
-    run = experiment.Run(game, 0, "nature", config.preset("nature"))
+    run = Run(game, 0, "nature", config.preset("nature"))
     env = experiment.make_envs(run).train
     shape = experiment.shape(env)
 

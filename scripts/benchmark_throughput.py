@@ -33,6 +33,7 @@ from repro.config import Config
 from repro.flags import OneLineParser, count
 from repro.loop import Loop
 from repro.replay import MinibatchQueue, ReplayMemory
+from repro.run import Run
 from wrappers import envs
 from wrappers.protocol import ProtocolError
 
@@ -192,7 +193,7 @@ def parts(game: str, settings: Config) -> Rows:
     size = memory.capacity_steps
     for step in islice(cycle(list(islice(play(env), min(DISTINCT_STEPS, size)))), size):
         memory.add(*step)
-    agent = experiment.make_agent(experiment.Run(game, SEED, "nature", settings), env)
+    agent = experiment.make_agent(Run(game, SEED, "nature", settings), env)
     batches = cycle([queue.next() for _ in range(16)])
     observations = cycle(next(batches).states.copy())
 
@@ -220,7 +221,7 @@ def parts(game: str, settings: Config) -> Rows:
 def training(game: str, settings: Config) -> Work:
     """Emulator frames of whole training steps of ours, once learning has begun."""
     env = envs.make_train_env(game, SEED)
-    agent = experiment.make_agent(experiment.Run(game, SEED, "nature", settings), env)
+    agent = experiment.make_agent(Run(game, SEED, "nature", settings), env)
     events = Loop(env, agent, *replay(settings)).run(sys.maxsize)
 
     def work(steps: int = STEPS_PER_CALL) -> int:

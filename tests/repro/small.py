@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 
-from repro import cli, config, directory, experiment, records, signals, training
+from repro import cli, config, directory, records, signals, training
+from repro.run import Run
 
 # Small, but with everything in it: the ring wraps, the target is renewed, four evaluations,
 # drawn transitions in use when a checkpoint is made.
@@ -119,7 +120,7 @@ def make_run(seed=1, preset="nature", game="breakout", **changes):
         names = {item.name for item in dataclasses.fields(getattr(chosen, part))}
         mine = {name: value for name, value in values.items() if name in names}
         parts[part] = dataclasses.replace(getattr(chosen, part), **mine)
-    return experiment.Run(game, seed, preset, dataclasses.replace(chosen, **parts))
+    return Run(game, seed, preset, dataclasses.replace(chosen, **parts))
 
 
 class KilledError(BaseException):

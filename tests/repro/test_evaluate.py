@@ -14,6 +14,7 @@ from scipy import stats
 from repro import config, evaluate, experiment, records
 from repro.evaluate import Game
 from repro.records import RunDirectoryError
+from repro.run import Run
 from wrappers.protocol import NATURE
 
 COLUMNS = [
@@ -193,7 +194,7 @@ def nature_with(**protocol):
 
 def test_the_cap_holds_in_the_final_evaluation_only():
     # A Breakout player that never serves plays for ever.
-    run = experiment.Run("breakout", 0, "nature", nature_with(eval_cap_frames=300))
+    run = Run("breakout", 0, "nature", nature_with(eval_cap_frames=300))
     envs = experiment.make_envs(run)
     final = next(evaluate.play_episodes(envs.final, still, 0, 0, 1))
     assert final.truncated
@@ -210,7 +211,7 @@ def test_the_cap_holds_in_the_final_evaluation_only():
 def test_lost_lives_and_clipping_have_no_part_in_scores():
     # Space Invaders: points are 5 to 30 and more, three lives. In training the first lost life
     # is terminal and rewards are clipped.
-    run = experiment.Run("space_invaders", 0, "nature", config.preset("nature"))
+    run = Run("space_invaders", 0, "nature", config.preset("nature"))
     envs = experiment.make_envs(run)
     make = evaluate.random_player(int(envs.final.action_space.n))
     final = next(evaluate.play_episodes(envs.final, make, 0, 0, 1))

@@ -24,6 +24,7 @@ from repro import (
     records,
     score,
 )
+from repro.run import Run, run_from
 
 STEPS, PERPLEXITY, STRETCH = 230, 12, 40
 FLAGS = ["--steps", STEPS, "--perplexity", PERPLEXITY, "--stretch-steps", STRETCH]
@@ -44,7 +45,7 @@ def make_run(suite, game="breakout", preset="nature", **agent):
         protocol=dataclasses.replace(chosen.protocol, eval_cap_frames=CAP_FRAMES),
         agent=dataclasses.replace(chosen.agent, replay_steps=1_000, **agent),
     )
-    run = experiment.Run(game, 1, preset, tiny)
+    run = Run(game, 1, preset, tiny)
     folder = records.run_path(suite, run.game, run.seed)
     with directory.RunDirectory(folder, run.identity()):
         envs = experiment.make_envs(run)
@@ -309,7 +310,7 @@ def test_weights_that_are_not_there_are_named(tmp_path, capsys):
 
 def test_a_run_in_use_is_refused(tmp_path, capsys):
     folder = make_run(tmp_path)
-    with directory.RunDirectory(folder, experiment.run_from(folder).identity()):
+    with directory.RunDirectory(folder, run_from(folder).identity()):
         code, line = refused(capsys, folder, "--weights", "last")
     assert code == 2
     assert "in use" in line

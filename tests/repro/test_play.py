@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from repro import checkpoint, config, directory, evaluate, experiment, play, records, score
+from repro.run import Run
 
 FRAMES = 240
 
@@ -16,7 +17,7 @@ def run_dir(tmp_path_factory):
     """A run directory with first weights and nothing else."""
     tiny = config.preset("nature")
     tiny = dataclasses.replace(tiny, agent=dataclasses.replace(tiny.agent, replay_steps=1_000))
-    run = experiment.Run("breakout", 1, "nature", tiny)
+    run = Run("breakout", 1, "nature", tiny)
     folder = records.run_path(tmp_path_factory.mktemp("suite"), run.game, run.seed)
     with directory.RunDirectory(folder, run.identity()):
         envs = experiment.make_envs(run)

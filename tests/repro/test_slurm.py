@@ -14,6 +14,7 @@ import pytest
 from repro import cli, config, flags, machine, records, site, slurm, submit
 from repro.config import ConfigError
 from repro.replay import ReplayMemory
+from repro.run import Run
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden" / "submit.sh"
@@ -273,7 +274,7 @@ def test_games_by_name_by_file_and_all(tmp_path):
     assert submit.read_games(["CartPole-v1"], config.preset("cartpole")) == ["CartPole-v1"]
 
 
-def test_flags_that_were_written_are_read_back():
+def test_changedthat_were_written_are_read_back():
     default = config.preset("nature")
     chosen = dataclasses.replace(
         default,
@@ -301,7 +302,7 @@ def test_time_limits_as_sbatch_takes_them(text, seconds):
     assert site.Site(time=text).time_seconds == seconds
 
 
-def test_a_site_file_and_flags_before_it(tmp_path, capsys):
+def test_a_site_file_and_changedbefore_it(tmp_path, capsys):
     file = tmp_path / "site.toml"
     file.write_text('partition = "gpu"\ncpus = 4\nmemory_gb = 20\nextra = ["--qos=long"]\n')
     words = ["submit", "pong", "--site", file, "--cpus", 2, "--out", tmp_path / "s"]
@@ -330,17 +331,27 @@ def test_without_run_nothing_is_written_and_the_runs_are_listed(tmp_path, capsys
 def test_what_is_done_or_of_another_configuration(tmp_path, capsys, tools):
     run = tmp_path / "pong" / "seed-0"
     run.mkdir(parents=True)
-    identity = {"config": config.to_dict(config.preset("nature"))}
-    records.write_json(run / "config.json", identity)
+    identity = Run("pong", 0, "nature", config.preset("nature")).identity()
+    records.write_json(run / "config.json", {"schema": 1, **identity})
     words = ["submit", "pong", "breakout", "--out", tmp_path]
-    code, _, err = use(capsys, *words, "--frames", 1_000_000)
-    assert code == 2
-    assert "training.frames is 200000000 there, 1000000 here" in err
+    # A start that came to nothing is no run; `repro train` begins it anew, and so may a job.
+    code, out, _ = use(capsys, *words, "--frames", 1_000_000)
+    assert code == 0
+    assert "'pong 0'" in out
+    (run / "learning.csv").touch()
+    for changed, difference in (
+        (("--frames", 1_000_000), "training.frames is 200000000 there, 1000000 here"),
+        (("--preset", "nature-text"), "preset is 'nature' there, 'nature-text' here"),
+    ):
+        code, _, err = use(capsys, *words, *changed)
+        assert code == 2
+        assert difference in err
+        assert len(err.splitlines()) == 1
     records.write_json(run / "done.json", {"mean_return": 1.0, "frames": 200_000_000})
     code, out, err = use(capsys, *words)
     assert code == 0
     assert "'breakout 0'" in out
-    assert '"pong 0"' not in out
+    assert "'pong 0'" not in out
     assert "left out: 1 run: 1 done" in err
     code, out, _ = use(capsys, "submit", "pong", "--out", tmp_path)
     assert (code, out) == (0, f"nothing to submit to {tmp_path}: 1 run: 1 done\n")

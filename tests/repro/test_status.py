@@ -174,6 +174,16 @@ def test_a_lock_that_is_held_here_is_seen_and_not_taken(suite):
     assert look(folder)["pong", 6].state == "stale"
 
 
+def test_a_start_that_came_to_nothing_is_not_at_work(tmp_path):
+    """For lack of memory, say: it leaves config.json alone."""
+    chosen = config.to_dict(config.preset("nature"))
+    run = records.run_path(tmp_path, "pong", 0)
+    run.mkdir(parents=True)
+    records.write_json(run / "config.json", {"game": "pong", "seed": 0, "config": chosen})
+    found = look(tmp_path)["pong", 0]
+    assert (found.state, found.frames, found.note) == ("stale", 0, "")
+
+
 def test_a_silent_job_a_failing_run_and_a_job_that_could_not_start(tmp_path):
     script = plan(tmp_path, [["pong", 0], ["pong", 1]], [["pong", 2]])
     begin(tmp_path, "pong", 0, age_seconds=3_600)

@@ -15,6 +15,7 @@ import torch
 from repro import checkpoint, config, directory, experiment, records, trackers, train
 from repro.loop import Event
 from repro.replay import ReplayMemory
+from repro.run import run_from
 from tests.repro.small import (
     EVALUATED,
     KEPT,
@@ -432,12 +433,12 @@ def test_a_training_that_blows_up_stops_and_says_so(capfd, tmp_path, epsilon):
 
 
 def test_run_from_reads_a_run_back(uninterrupted, tmp_path):
-    assert experiment.run_from(uninterrupted.path) == make_run()
+    assert run_from(uninterrupted.path) == make_run()
     with pytest.raises(records.RunDirectoryError, match=r"config\.json"):
-        experiment.run_from(tmp_path)
+        run_from(tmp_path)
     (tmp_path / "config.json").write_text('{"game": "pong"}')
     with pytest.raises(config.ConfigError, match="training"):
-        experiment.run_from(tmp_path)
+        run_from(tmp_path)
 
 
 def test_importing_the_package_loads_nothing_heavy():

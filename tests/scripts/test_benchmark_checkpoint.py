@@ -28,8 +28,9 @@ def test_it_measures_and_judges(tmp_path, capsys):
 def test_play_is_real_and_repeated(tmp_path):
     from repro import config, experiment
     from repro.replay import ReplayMemory
+    from repro.run import Run
 
-    run = experiment.Run("breakout", 0, "nature", config.preset("nature"))
+    run = Run("breakout", 0, "nature", config.preset("nature"))
     played = benchmark.play(experiment.make_envs(run).train, 300)
     assert len({screen.tobytes() for screen, *_ in played}) > 150
     assert {action for _, action, *_ in played} == {0, 1, 2, 3}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from repro import checkpoint, config, directory, experiment, records
+from repro.run import Run
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -44,7 +45,7 @@ def test_the_benchmark_refuses_nonsense_in_one_line(words):
 
 
 def test_value_spread_sees_the_same_fresh_network_twice(tmp_path):
-    run = experiment.Run("pong", 2, "nature", config.preset("nature"))
+    run = Run("pong", 2, "nature", config.preset("nature"))
     folder = records.run_path(tmp_path, run.game, run.seed)
     with directory.RunDirectory(folder, run.identity()):
         envs = experiment.make_envs(run)
