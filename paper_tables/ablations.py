@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 
 from paper_tables import reference
@@ -13,6 +12,15 @@ from paper_tables.tables import NOT_RUN, state
 from repro.games import GAMES
 
 ABLATION_FRAMES = 40_000_000  # 10 million steps: Extended Data Tables 3 and 4
+# What a variant may choose, and how long its periodic evaluations are.
+_WANTED: dict[str, object] = {
+    "agent.network": None,
+    "agent.replay_steps": None,
+    "agent.replay_draw": None,
+    "agent.target_every_steps": None,
+    "agent.learning_rate": None,
+    "training.eval_steps": 135_000,
+}
 ABLATIONS = {
     "replay_and_target": "replay, target network",
     "replay_no_target": "replay, no target network",
@@ -29,8 +37,8 @@ def ablations(suites: Mapping[str, Results]) -> tuple[Table, Table]:
         suites: trained runs of each variant, by its key in ``ABLATIONS``.
 
     Returns:
-        Table 3 (replay and target network) and Table 4 (linear network). Ours is the highest
-        periodic evaluation, averaged over seeds.
+        Table 3 (replay and target network) and Table 4 (linear network). Ours is the mean over
+        seeds of the highest periodic evaluation.
     """
     printed = reference.load("nature2015_ablations")
     values: dict[str, list[object]] = {
@@ -38,11 +46,12 @@ def ablations(suites: Mapping[str, Results]) -> tuple[Table, Table]:
     }  # fmt: skip
     for key in ABLATIONS:
         results = suites.get(key)
-        best = _highest(results) if results else {}
+        best = _highest(results) if results else pd.DataFrame(columns=["mean", "std", "count"])
         values[key] = list(printed[key])
-        values[f"our_{key}"] = [best.get(name, np.nan) for name in printed.index]
+        for name, column in (("our", "mean"), ("sd", "std"), ("seeds", "count")):
+            values[f"{name}_{key}"] = list(best[column].reindex(printed.index).astype(float))
         values[f"state_{key}"] = [
-            "done" if name in best else state(results, name) if results else NOT_RUN
+            "done" if name in best.index else state(results, name) if results else NOT_RUN
             for name in printed.index
         ]
     frame = pd.DataFrame(values)
@@ -53,10 +62,16 @@ def ablations(suites: Mapping[str, Results]) -> tuple[Table, Table]:
             title_ = ABLATIONS[variant]
             shown.append(Column(variant, title_, 1))
             shown.append(Column(f"our_{variant}", "ours", 1, instead=f"state_{variant}"))
+            shown.append(Column(f"sd_{variant}", "s.d.", 1))
+            shown.append(Column(f"seeds_{variant}", "seeds", 0))
             if suite := suites.get(variant):
-                notes += [f"{title_}: {note}" for note in caveats(suite, ABLATION_FRAMES)]
-        names = ["game", "title", *(f"{o}{v}" for v in variants for o in ("", "our_", "state_"))]
-        first = "Printed and ours: the highest periodic evaluation; ours averaged over seeds."
+                notes += [f"{title_}: {note}" for note in caveats(suite, ABLATION_FRAMES, _WANTED)]
+        parts = ("", "our_", "sd_", "seeds_", "state_")
+        names = ["game", "title", *(f"{part}{v}" for v in variants for part in parts)]
+        first = (
+            "Printed and ours: the highest periodic evaluation; ours is the mean, with s.d., over "
+            "seeds."
+        )
         return Table(key, title, frame[names], tuple(shown), (first, *notes))
 
     return (
@@ -97,11 +112,9 @@ def foreign(variant: str, results: Results) -> list[Problem]:
     return problems
 
 
-def _highest(results: Results) -> dict[str, float]:
-    """Mean over finished runs of a game of their highest periodic evaluation."""
+def _highest(results: Results) -> pd.DataFrame:
+    """``mean``, ``std`` and ``count`` by game of finished runs' highest periodic evaluations."""
     rows = results.periodic()
     rows = rows[[results.runs[number].finished for number in rows["run"]]]
-    return {
-        str(game): float(mean)
-        for game, mean in rows.groupby(["game", "run"])["mean"].max().groupby("game").mean().items()
-    }
+    highest = rows.groupby(["game", "run"])["mean"].max()
+    return highest.groupby("game").agg(["mean", "std", "count"])

@@ -52,23 +52,20 @@ def share_at_least(bound: float) -> Metric:
     return share
 
 
-def probability_of_improvement(over: Scores) -> Metric:
-    """Make the metric: chance that a run beats one of ``over`` on a game drawn at random.
+def probability_of_improvement(scores: Scores) -> NDArray[np.float64]:
+    """Chance that a run beats a run of the others on a game drawn at random.
 
     Ties count half, as in the Mann-Whitney statistic.
 
     Args:
-        over: the others' scores, the same games in the same order.
+        scores: first an array per game, then the others' for the same games in the same order.
     """
-
-    def probability(scores: Scores) -> NDArray[np.float64]:
-        chances = [
-            (np.sign(mine[..., :, None] - theirs).mean(axis=(-1, -2)) + 1) / 2
-            for mine, theirs in zip(scores, over, strict=True)
-        ]
-        return np.asarray(np.stack(chances, axis=-1).mean(axis=-1))
-
-    return probability
+    half = len(scores) // 2
+    chances = [
+        (np.sign(mine[..., :, None] - theirs[..., None, :]).mean(axis=(-1, -2)) + 1) / 2
+        for mine, theirs in zip(scores[:half], scores[half:], strict=True)
+    ]
+    return np.asarray(np.stack(chances, axis=-1).mean(axis=-1))
 
 
 def profile(bounds: NDArray[np.float64]) -> Metric:
@@ -96,6 +93,7 @@ def bootstrap(
     generator: np.random.Generator,
     resamples: int = 2_000,
     confidence: float = 0.95,
+    fixed: Scores = (),
 ) -> Interval:
     """Value and percentile interval of a metric, runs resampled within each game.
 
@@ -105,6 +103,8 @@ def bootstrap(
         generator: draws the resamples: the same state gives the same interval.
         resamples: how many.
         confidence: chance that the interval is meant to hold.
+        fixed: further arrays for the metric, behind ``scores``, that are not resampled: numbers
+            that were published once.
 
     Returns:
         Without bounds (NaN) if a game has a single run, which says nothing of its luck.
@@ -114,11 +114,11 @@ def bootstrap(
     """
     if not scores or any(len(game) == 0 or not np.isfinite(game).all() for game in scores):
         raise ValueError("scores must have a game, and each game a run, all finite")
-    value = metric(scores)
+    value = metric([*scores, *fixed])
     if any(len(game) < 2 for game in scores):
         nothing = np.full_like(value, np.nan)
         return Interval(value, nothing, nothing)
     drawn = [game[generator.integers(len(game), size=(resamples, len(game)))] for game in scores]
     tail = (1 - confidence) / 2
-    low, high = np.quantile(metric(drawn), [tail, 1 - tail], axis=0)
+    low, high = np.quantile(metric([*drawn, *fixed]), [tail, 1 - tail], axis=0)
     return Interval(value, low, high)

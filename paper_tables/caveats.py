@@ -1,5 +1,7 @@
 """What a reader must know of a suite before its numbers are held against others."""
 
+from collections.abc import Mapping
+
 from paper_tables import reference
 from paper_tables.collect import Results
 from paper_tables.reading import Run
@@ -7,14 +9,26 @@ from paper_tables.rows import RANDOM
 from repro.games import GAMES
 
 FULL_LENGTH_FRAMES = 200_000_000  # 50 million steps: ledger row 23
-_LENGTH = "training.frames"  # said apart, game by game
-_REPEAT = "protocol.action_repeat_frames"  # the random player's is another: ledger row 26
+# Settings that the random player has no use for, but its repeat: ledger row 26.
+_RANDOM_PLAYS = ("protocol.minimal_actions", "protocol.noop_max_frames",
+                 "protocol.eval_cap_frames", "protocol.sticky_probability")  # fmt: skip
 
 
-def caveats(results: Results, full_frames: int = FULL_LENGTH_FRAMES) -> list[str]:
-    """Sentences: departures from the paper, shorter trainings, what is unfinished or left out."""
+def caveats(
+    results: Results,
+    full_frames: int = FULL_LENGTH_FRAMES,
+    wanted: Mapping[str, object] | None = None,
+) -> list[str]:
+    """Sentences: departures from the paper, shorter trainings, what is unfinished or left out.
+
+    Args:
+        results: runs of one suite.
+        full_frames: how long trainings should be.
+        wanted: settings that should not be those of the released code; ``None`` as a value
+            lets any be.
+    """
     return [
-        *_departures(results),
+        *_departures(results, wanted or {}),
         *_lengths(results, full_frames),
         *_unfinished(results),
         *(f"Left out: {problem}." for problem in results.problems),
@@ -27,31 +41,26 @@ def setting(run: Run, field: str) -> object:
     return run.settings.get(part, {}).get(name)
 
 
-def _departures(results: Results) -> list[str]:
+def _departures(results: Results, wanted: Mapping[str, object]) -> list[str]:
     """Name the settings that are not those of the released code."""
     table = reference.load("nature2015_hyperparameters")
+    titles = dict(zip(table["field"], table.index, strict=True))
     found = []
-    for name, field, code in zip(table.index, table["field"], table["code"], strict=True):
-        runs = [run for run in results.runs if run.preset != RANDOM or field != _REPEAT]
-        values = {str(value) for run in runs if (value := setting(run, field)) is not None}
-        other = sorted(value for value in values if not _same(value, str(code)))
-        if other and field != _LENGTH:
-            found.append(f"{name} {' or '.join(other)} (there {code})")
+    for field, code in {**reference.released_settings(), **wanted}.items():
+        runs = [run for run in results.runs if run.preset != RANDOM or field in _RANDOM_PLAYS]
+        values = [value for run in runs if (value := setting(run, field)) is not None]
+        other = dict.fromkeys(str(value) for value in values if code not in (None, value))
+        if other:
+            name = titles.get(field, field.split(".")[1])
+            found.append(f"{name} {' or '.join(sorted(other))} (there {code})")
     return [f"Not the settings of the released code: {'; '.join(found)}."] if found else []
-
-
-def _same(one: str, other: str) -> bool:
-    try:
-        return float(one) == float(other)
-    except ValueError:
-        return one == other
 
 
 def _lengths(results: Results, full_frames: int) -> list[str]:
     """Name the finished runs that did not train as long as the paper's."""
     by_frames: dict[int, set[str]] = {}
     for run in results.runs:
-        if run.finished and run.train_frames != full_frames:
+        if run.finished and run.preset != RANDOM and run.train_frames != full_frames:
             by_frames.setdefault(run.train_frames, set()).add(GAMES[run.game].title)
     return [
         f"Trained for {frames:,} emulator frames instead of {full_frames:,}: "

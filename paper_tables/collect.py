@@ -5,7 +5,6 @@ as a whole, so no mean is taken over what remained of a file.
 """
 
 import os
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,8 +14,8 @@ from typing import Any
 import pandas as pd
 
 from paper_tables.reading import Run, final_games, read_run
-from paper_tables.rows import RANDOM, Problem, nothing
-from repro.records import RunDirectoryError
+from paper_tables.rows import Problem, nothing
+from repro.records import TABLES, RunDirectoryError
 
 __all__ = ["Problem", "Results", "Run", "collect", "protocol_mixture"]
 
@@ -28,9 +27,7 @@ _FREE = {
     ("training", "checkpoint_every_steps"),
     ("training", "heldout_states"),
 }
-# Settings invented after the first runs that are kept, and what was done before.
-_BEFORE = {("agent", "initial_weights"): "uniform"}
-_RUN_FILES = {"config.json", "evaluations.csv", "done.json"}
+_RUN_FILES = {"config.json", "done.json", *TABLES}
 
 
 @dataclass(frozen=True)
@@ -127,8 +124,7 @@ def _folders(path: Path, problems: list[Problem]) -> Iterator[Path]:
             continue
         seen.add(real)
         folders.sort()
-        named = re.fullmatch(r"seed-\d+", Path(name).name)
-        if "config.json" in files or (named and _RUN_FILES.intersection(files)):
+        if _RUN_FILES.intersection(files):
             folders.clear()
             yield Path(name)
 
@@ -155,8 +151,7 @@ def protocol_mixture(results: Results) -> list[Problem]:
     """Name the runs that must not be averaged or compared with the others, and why.
 
     Those whose settings differ from those of more than half of the runs (all, if no settings
-    have more than half); finished seeds of a game that are shorter than another; and seeds of a
-    game that were played on different ROMs.
+    have more than half), and finished seeds of a game that are shorter than another.
     """
     problems = []
     flat = {run.path: _flat(run) for run in results.runs}
@@ -176,14 +171,10 @@ def protocol_mixture(results: Results) -> list[Problem]:
             problems.append(Problem(path / "config.json", None, what))
     for game, runs in _by_game(results.runs).items():
         longest = max((run.train_frames for run in runs if run.finished), default=0)
-        roms = Counter(str(run.provenance.get("rom_md5")) for run in runs)
         for run in runs:
             if run.finished and run.train_frames != longest:
                 what = f"trained for {run.train_frames:,} frames, another seed for {longest:,}"
                 problems.append(Problem(run.path / "config.json", None, f"{game}: {what}"))
-            elif len(roms) > 1:
-                what = f"{game}: ROM {run.provenance.get('rom_md5')}, and not so in other seeds"
-                problems.append(Problem(run.path / "provenance.json", None, what))
     return problems
 
 
@@ -195,11 +186,10 @@ def _by_game(runs: Sequence[Run]) -> dict[str, list[Run]]:
 
 
 def _flat(run: Run) -> dict[str, Any]:
-    """Every setting that must be the same, the random player's among them."""
+    """Every setting that must be the same."""
     given = {(part, name): v for part, values in run.settings.items() for name, v in values.items()}
-    before = _BEFORE if run.preset != RANDOM else {}
     return {
         f"{part}.{name}".lstrip("."): value
-        for (part, name), value in sorted({**before, **given}.items())
+        for (part, name), value in sorted(given.items())
         if (part, name) not in _FREE
     }

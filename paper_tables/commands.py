@@ -221,9 +221,10 @@ def _add_out(parser: argparse.ArgumentParser, name: str) -> None:
 
 def _write(path: Path, text: str) -> None:
     _make(path.parent)
-    if path.is_dir():
-        raise RunDirectoryError(f"{path} is a folder; name a file")
-    write_atomic(path, text.encode())
+    if path.exists() and not path.is_file():
+        raise RunDirectoryError(f"{path} is no file; name another")
+    # A name out of a file may hold what is no text.
+    write_atomic(path, text.encode(errors="backslashreplace"))
 
 
 def _make(folder: Path) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from paper_tables import aggregate, summary
+from paper_tables import summary
 from paper_tables.caveats import caveats
 from paper_tables.collect import Results
 from paper_tables.reference import BASELINES, COLUMNS, SOURCES
@@ -39,6 +39,12 @@ class Side:
             return COLUMNS[self.name].load()
         found = {game: score.mean for game, score in our_scores(self.results).items()}
         return pd.Series(found, dtype=float)
+
+    def runs(self) -> dict[str, int]:
+        """How many runs are behind each score."""
+        if self.results is None:
+            return dict.fromkeys(COLUMNS[self.name].load().index, 1)
+        return {game: score.seeds for game, score in our_scores(self.results).items()}
 
     def notes(self) -> list[str]:
         """What a reader must know of it."""
@@ -74,6 +80,7 @@ def compare(one: Side, other: Side, baseline: str, seed: int) -> tuple[Table, Ta
     """
     mine, theirs = one.scores(baseline), other.scores(baseline)
     raw_mine, raw_theirs = one.raw(), other.raw()
+    runs_mine, runs_theirs = one.runs(), other.runs()
     rows = []
     for name, game in GAMES.items():
         if name not in raw_mine and name not in raw_theirs:
@@ -90,9 +97,9 @@ def compare(one: Side, other: Side, baseline: str, seed: int) -> tuple[Table, Ta
                 "one_normalised": np.nan if a is None else a.mean(),
                 "other_normalised": np.nan if b is None else b.mean(),
                 "difference": np.nan if a is None or b is None else a.mean() - b.mean(),
-                "one_runs": 0 if a is None else len(a),
-                "other_runs": 0 if b is None else len(b),
-                "verdict": _verdict(a, b),
+                "one_runs": runs_mine.get(name, 0),
+                "other_runs": runs_theirs.get(name, 0),
+                "verdict": _verdict(a, b) if name in raw_mine and name in raw_theirs else "not run",
             }
         )
     columns = ("one", "other", "one_normalised", "other_normalised", "difference")
@@ -117,7 +124,8 @@ def compare(one: Side, other: Side, baseline: str, seed: int) -> tuple[Table, Ta
         (
             f"Normalised: 0 is random play, 1 human ({BASELINES[baseline].title}). The verdict is "
             f"of Welch's two-sided t-test at {SIGNIFICANCE:g} over runs, from {SEEDS_FOR_SPREAD} "
-            "on either side; with fewer it only says which is higher.",
+            "on either side; with fewer it only says which is higher. No scale: the human is not "
+            "above random play.",
             *one.notes(),
             *other.notes(),
         ),
@@ -127,7 +135,7 @@ def compare(one: Side, other: Side, baseline: str, seed: int) -> tuple[Table, Ta
 
 def _verdict(one: NDArray[np.float64] | None, other: NDArray[np.float64] | None) -> str:
     if one is None or other is None:
-        return "not run"
+        return "no scale"
     if one.mean() == other.mean():
         return "equal"
     side = "above" if one.mean() > other.mean() else "below"
@@ -152,9 +160,8 @@ def _aggregates(
         (title, *summary.bounds(metric, a, seed), *summary.bounds(metric, b, seed))
         for title, metric in summary.METRICS.values()
     ]
-    better = aggregate.probability_of_improvement(b)
     missing = (np.nan,) * 3
-    rows.append(("probability of improvement", *summary.bounds(better, a, seed), *missing))
+    rows.append(("probability of improvement", *summary.improvement(a, b, seed), *missing))
     names = ["one", "one_low", "one_high", "other", "other_low", "other_high"]
     titles = [one.name, "from", "to", other.name, "from", "to"]
     return Table(
@@ -166,9 +173,9 @@ def _aggregates(
             *(Column(name, title, 3) for name, title in zip(names, titles, strict=True)),
         ),
         (
-            f"95% percentile bootstrap, runs resampled within each game (seed {seed}); for the "
-            "probability of improvement, those of the first side only. None unless every game has "
-            "two runs.",
+            f"95% percentile bootstrap, runs resampled within each game (seed {seed}); none unless "
+            "every game has two runs, but for a second side with one run of each, which the "
+            "probability of improvement takes as it is.",
             *one.notes(),
             *other.notes(),
         ),

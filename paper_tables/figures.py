@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, NullLocator
 from numpy.typing import NDArray
 
@@ -32,7 +33,7 @@ def normalised_bars(results: Results, baseline: str = "nature2015") -> Figure:
     """Draw the paper's Fig. 3: every game in percent of human, sorted by the printed DQN.
 
     Ours is the mean of the finished runs with its interval (see ``verdicts.TEST``), where there
-    is one; what lies below -200% is cut, with an arrow for the mean.
+    is one; what lies below -200% is cut, with an arrow.
 
     Args:
         results: trained runs.
@@ -61,17 +62,18 @@ def normalised_bars(results: Results, baseline: str = "nature2015") -> Figure:
     )  # fmt: skip
     printed = np.array([*dqn.values(), *linear.values()])
     left = _percent_axis(axes, np.concatenate([printed, mean, low, high]))
-    beyond = np.array(run)[mean < left]
+    beyond = np.array(run)[np.fmin(mean, low) < left]
     axes.plot(np.full(len(beyond), left), beyond + 0.26, "<", color=style.OURS.colour, ms=3.5)
     axes.hlines(rows[1:] - 0.5, 0, 1, transform=axes.get_yaxis_transform(), color="0.9", lw=0.4)
     axes.set_yticks(rows, [GAMES[game].title for game in order])
     axes.set_ylim(len(order) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel(f"% of human (0: random play, 100: {BASELINES[baseline].title})")
-    _divide(axes, sum(dqn[game] >= HUMAN_LEVEL_PERCENT for game in order) - 0.5)
-    _number_column(axes, 1.07, "DQN %", [dqn[game] for game in order])
-    _number_column(axes, 1.165, "linear %", [linear.get(game, np.nan) for game in order])
-    _number_column(axes, 1.25, "ours %", [ours.get(game, (np.nan,))[0] for game in order])
+    if baseline != "world_record":  # which is no human's everyday level
+        _divide(axes, sum(dqn[game] >= HUMAN_LEVEL_PERCENT for game in order) - 0.5)
+    _number_column(axes, 26, "DQN %", [dqn[game] for game in order])
+    _number_column(axes, 58, "linear %", [linear.get(game, np.nan) for game in order])
+    _number_column(axes, 88, "ours %", [ours.get(game, (np.nan,))[0] for game in order])
     style.legend(figure, 3)
     return figure
 
@@ -138,20 +140,23 @@ def _percent_axis(axes: Axes, percents: Floats) -> float:
 def _divide(axes: Axes, row: float) -> None:
     """Part the games at human level or above from those below."""
     axes.axhline(row, color="0.2", linewidth=0.8)
-    place: dict[str, Any] = {"ha": "right", "color": "0.2", "fontsize": 7.5, "fontstyle": "italic"}
+    place: dict[str, Any] = {
+        "ha": "right", "color": "0.2", "fontsize": 7.5, "fontstyle": "italic",
+        "path_effects": [withStroke(linewidth=2.5, foreground="white")],
+    }  # fmt: skip
     above = f"at human level or above ({HUMAN_LEVEL_PERCENT:.0f}% or more)"
     across = axes.get_yaxis_transform()
     axes.text(0.99, row - 0.2, above, va="bottom", transform=across, **place)
     axes.text(0.99, row + 0.2, "below human level", va="top", transform=across, **place)
 
 
-def _number_column(axes: Axes, right: float, title: str, values: list[float]) -> None:
-    """Write values in percent beside the bars, ``right`` in widths of the axes."""
+def _number_column(axes: Axes, right_points: float, title: str, values: list[float]) -> None:
+    """Write values in percent beside the bars, so far to the right of the axes."""
     texts = ["\u2013" if np.isnan(value) else style.minus(f"{value:z,.0f}") for value in values]
     for row, text in enumerate([title, *texts], start=-1):
-        axes.text(
-            right, row, text, transform=axes.get_yaxis_transform(), ha="right", va="center",
-            fontsize=6.5,
+        axes.annotate(
+            text, (1, row), xycoords=axes.get_yaxis_transform(), xytext=(right_points, 0),
+            textcoords="offset points", ha="right", va="center", fontsize=6.5,
         )  # fmt: skip
 
 

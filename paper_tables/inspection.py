@@ -61,10 +61,13 @@ def load(folder: Path) -> Inspection:
         start, stop = map(int, found["stretch"])
         actions = [str(name) for name in found["actions"]]
         marks, screens = ([int(step) for step in found[name]] for name in ("marks", "screens"))
-        if not (actions and marks and screens):
+        if not (actions and marks and screens and start < stop):
             raise ValueError("nothing to show")
-        if found["game"] != folder.parent.parent.name:
-            raise ValueError("of another game")
+        if len(set(actions)) < len(actions) or found["weights"] not in ("best", "last"):
+            raise ValueError("no such actions or weights")
+        run = folder.parent
+        if (found["game"], f"seed-{found['run_seed']}") != (run.parent.name, run.name):
+            raise ValueError("of another run")
         title = (
             f"{GAMES[found['game']].title}, seed {found['run_seed']}, "
             f"{found['weights']} network (step {found['weights_step']:,})"
@@ -74,15 +77,21 @@ def load(folder: Path) -> Inspection:
         play = _table(path, columns, {*range(start, stop), *marks})
         path = folder / "embedding.csv"
         points = _table(path, ["x", "y", "value"], set(screens))
+        if not np.ptp(points[["x", "y"]].to_numpy(), axis=0).all():
+            raise ValueError("no map")
     except (KeyError, TypeError, ValueError, OSError, RunDirectoryError) as error:
         raise _damaged(folder, path) from error
     return Inspection(folder, title, actions, start, stop, marks, screens, play, points)
 
 
 def _table(path: Path, columns: list[str], steps: set[int]) -> pd.DataFrame:
-    table = pd.read_csv(path, index_col="step")[columns].astype(float)
-    if not np.isfinite(table.to_numpy()).all() or not steps <= set(table.index):
-        raise ValueError("a number or a step is missing")
+    whole = pd.read_csv(path, index_col="step")
+    table = whole[columns].astype(float)
+    values = {name for name in whole.columns if name.startswith("q_")}
+    if not np.isfinite(table.to_numpy()).all() or not values <= set(columns):
+        raise ValueError("a number or an action is missing")
+    if not steps <= set(table.index) or not table.index.is_unique:
+        raise ValueError("a step is missing, or there twice")
     return table
 
 

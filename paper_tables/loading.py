@@ -42,8 +42,9 @@ def load(
         raise DamagedResultsError(f"no run at or below {path} can be used")
     if results.problems and not leave_out:
         folders = {problem.file.parent for problem in results.problems}
+        number = sum(problem.count for problem in results.problems)
         raise DamagedResultsError(
-            f"{counted(len(results.problems), 'problem')} in {counted(len(folders), 'run')} at or "
+            f"{counted(number, 'problem')} in {counted(len(folders), 'run')} at or "
             f"below {path}; mend them, or go on without these runs: --leave-out-damaged"
         )
     return results

@@ -20,6 +20,7 @@ from repro.games import GAMES
 from repro.records import SCHEMA, RunDirectoryError, read_json
 
 _FRAMES_PER_STEP = 4  # where a run does not say
+_BEFORE = {"initial_weights": "uniform"}  # of the agent, in runs older than these settings
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Run:
         train_frames: planned, 0 for the random player.
         finished: whether done.json is there.
         weights, weights_step: of the final score, once finished.
+        final_episodes: games behind the final score, once finished.
         settings: config.json's, by part ("" for those of no part) and name.
         provenance: as recorded.
     """
@@ -44,6 +46,7 @@ class Run:
     finished: bool
     weights: str
     weights_step: int
+    final_episodes: int
     settings: dict[str, dict[str, Any]]
     provenance: dict[str, Any]
 
@@ -111,6 +114,8 @@ def _run(
     settings = {name: part for name, part in parts.items() if isinstance(part, dict)}
     settings[""] = {name: value for name, value in parts.items() if not isinstance(value, dict)}
     trained = config.get("preset") != RANDOM
+    if trained and settings.get("agent"):
+        settings["agent"] = _BEFORE | settings["agent"]
     needed = ("protocol", "agent", "training") if trained else ("protocol",)
     what += [f"it has no settings of the {name}" for name in needed if not settings.get(name)]
     frames = settings.get("training", {}).get("frames") if trained else 0
@@ -119,6 +124,11 @@ def _run(
     repeat = settings.get("protocol", {}).get("action_repeat_frames", _FRAMES_PER_STEP)
     if not _count(repeat) or repeat == 0:
         what.append(f"{repeat!r} is no number of frames to repeat an action for")
+    rom = made.get("rom_md5")
+    if not what and rom not in (None, GAMES[str(game)].md5):
+        raise UnsoundError(
+            Problem(folder / "provenance.json", None, f"ROM {rom!r} is not that of {game}")
+        )
     if what:
         raise UnsoundError(*(Problem(folder / "config.json", None, one) for one in what))
     done = done or {}
@@ -131,6 +141,7 @@ def _run(
         finished=bool(done),
         weights=str(done.get("weights", RANDOM)),
         weights_step=done.get("weights_step", 0),
+        final_episodes=done.get("episodes", 0),
         settings=settings,
         provenance=made,
     )
@@ -138,28 +149,28 @@ def _run(
 
 def _agree(run: Run, done: Mapping[str, Any], episodes: pd.DataFrame) -> None:
     """Refuse a finished run whose games are not those that its last file counts."""
-    path = run.path / "done.json"
-    mean, number = done.get("mean_return"), done.get("episodes")
-    if not _count(number) or type(mean) not in (int, float) or not _count(run.weights_step):
+    path, mean = run.path / "done.json", done.get("mean_return")
+    counts = _count(run.final_episodes) and _count(run.weights_step)
+    if not counts or type(mean) not in (int, float):
         raise UnsoundError(Problem(path, None, "does not say how many games had which mean"))
-    assert isinstance(number, int)
-    if "frames" in done and done["frames"] > run.train_frames:
-        what = f"says {done['frames']!r} frames, config.json {run.train_frames:,}"
+    trained = run.train_steps * run.frames_per_step
+    if run.preset != RANDOM and done.get("frames") != trained:
+        what = f"says {done.get('frames')!r} frames, config.json {trained:,}"
         raise UnsoundError(Problem(path, None, what))
-    games = final_games(run, episodes)
-    counted = games[games["episode"] < number]
-    if len(counted) != number or number == 0:
-        what = f"has {len(counted)} of the {number} final games that done.json counts"
+    games, number = final_games(run, episodes), run.final_episodes
+    if len(games) != number or number == 0:
+        what = f"has {len(games)} of the {number} final games that done.json counts"
         raise UnsoundError(Problem(run.path / "evaluations.csv", None, what))
-    if not math.isclose(counted["return"].mean(), float(str(mean)), rel_tol=1e-9, abs_tol=1e-9):
-        what = f"its final games have a mean of {counted['return'].mean():g}, done.json says {mean}"
+    if not math.isclose(games["return"].mean(), float(str(mean)), rel_tol=1e-9, abs_tol=1e-9):
+        what = f"its final games have a mean of {games['return'].mean():g}, done.json says {mean}"
         raise UnsoundError(Problem(run.path / "evaluations.csv", None, what))
 
 
 def final_games(run: Run, episodes: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the games behind a finished run's score."""
+    """The rows of the games behind a finished run's score; games played later do not count."""
     return episodes[
         (episodes["kind"] == "final")
         & (episodes["weights"] == run.weights)
         & (episodes["step"] == run.weights_step)
+        & (episodes["episode"] < run.final_episodes)
     ]

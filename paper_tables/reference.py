@@ -1,8 +1,10 @@
 """Published numbers, each with its publication and the protocol behind it."""
 
+import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -108,6 +110,16 @@ BASELINES = {
         Column("human_world_records", "record", "world record"),
     ),
 }
+
+
+@cache
+def released_settings() -> dict[str, Any]:
+    """Every setting that bears on results, by "part.name", as the released code has it.
+
+    The preset ``nature``, less what only says how far a run goes and how often it is saved.
+    """
+    parts = json.loads((_FOLDER / "nature_settings.json").read_text())
+    return {f"{part}.{name}": v for part, values in parts.items() for name, v in values.items()}
 
 
 @cache

@@ -28,11 +28,15 @@ _NAMED_AT_MOST = 20  # bad lines of one file
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a run is left out; ``line`` counts from 1, ``None`` for a file as a whole."""
+    """Why a run is left out; ``line`` counts from 1, ``None`` for a file as a whole.
+
+    ``count`` is more than 1 where one problem stands for several lines.
+    """
 
     file: Path
     line: int | None
     what: str
+    count: int = 1
 
     def __str__(self) -> str:
         place = f"{self.file}, line {self.line}" if self.line else str(self.file)
@@ -51,18 +55,31 @@ def learning_problems(path: Path) -> list[Problem]:
     """Name the rows of a learning.csv that cannot be drawn; none if there is no file."""
     if not path.exists():
         return []
+    problems, last = [], -1
     try:
         lines = path.read_text().split("\n")
-        problems = [
-            Problem(path, number, what)
-            for number, cells in enumerate(csv.reader(lines[:-1]), start=1)
-            if (what := _not_learning(cells, number == 1))
-        ]
+        for number, cells in enumerate(csv.reader(lines[:-1]), start=1):
+            what = _not_learning(cells, number == 1)
+            if what is None and number > 1:
+                if int(cells[0]) <= last:
+                    what = f"step {cells[0]} does not follow step {last}"
+                last = int(cells[0])
+            if what:
+                problems.append(Problem(path, number, what))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         return [Problem(path, None, f"cannot be read: {error}")]
     if lines[-1]:
         problems.append(Problem(path, len(lines), "the line was cut short"))
-    return problems[:_NAMED_AT_MOST]
+    return _shortened(path, problems)
+
+
+def _shortened(path: Path, problems: list[Problem]) -> list[Problem]:
+    """The first problems of a file, and one for all the rest."""
+    more = len(problems) - _NAMED_AT_MOST
+    if more <= 0:
+        return problems
+    rest = Problem(path, None, f"and {more:,} more lines like these", more)
+    return [*problems[:_NAMED_AT_MOST], rest]
 
 
 def _not_learning(cells: list[str], head: bool) -> str | None:
@@ -71,13 +88,24 @@ def _not_learning(cells: list[str], head: bool) -> str | None:
     if len(cells) != len(LEARNING):
         return f"{len(cells)} cells instead of {len(LEARNING)}"
     row = dict(zip(LEARNING, cells, strict=True))
-    if not (row["step"].isdecimal() and row["frames"].isdecimal()):
-        return "step or frames is not a whole number"
+    for name in ("step", "frames"):
+        if not _is_count(row[name]):
+            return f"{name} {row[name]!r} is not a whole number"
+    if row["mean_max_q"] and not math.isfinite(_number(row["mean_max_q"])):
+        return f"mean_max_q {row['mean_max_q']!r} is not a finite number"
+    return None
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 20 and int(text) <= LARGEST_COUNT
+
+
+def _number(text: str) -> float:
+    """What pandas reads too; NaN if it is no number."""
     try:
-        sound = row["mean_max_q"] == "" or math.isfinite(float(row["mean_max_q"]))
+        return float(text) if text.isascii() and "_" not in text else math.nan
     except ValueError:
-        sound = False
-    return None if sound else f"mean_max_q {row['mean_max_q']!r} is not a finite number"
+        return math.nan
 
 
 def nothing() -> pd.DataFrame:
@@ -122,10 +150,15 @@ def read_evaluations(path: Path) -> pd.DataFrame:
 def beyond(path: Path, episodes: pd.DataFrame, train_steps: int) -> list[Problem]:
     """Name the rows of sound ``episodes``, read from ``path``, of a step that no training had."""
     late = episodes.index[episodes["step"] > train_steps]
-    return [
-        Problem(path, row + 2, f"step {episodes['step'][row]:,}, of a training of {train_steps:,}")
-        for row in late[:_NAMED_AT_MOST]
-    ]
+    return _shortened(
+        path,
+        [
+            Problem(
+                path, row + 2, f"step {episodes['step'][row]:,}, in a training of {train_steps:,}"
+            )
+            for row in late
+        ],
+    )
 
 
 def _damage(path: Path) -> Iterator[Problem]:
@@ -138,17 +171,16 @@ def _damage(path: Path) -> Iterator[Problem]:
     problems, seen = [], set()
     for number, cells in enumerate(lines[1:-1], start=2):
         what = _wrong(cells)
-        key = tuple(cells[:4])
-        if what is None and key in seen:
-            what = f"game {cells[3]} of this evaluation is there already"
-        seen.add(key)
+        if what is None:
+            key = (*cells[:2], int(cells[2]), int(cells[3]))
+            if key in seen:
+                what = f"game {cells[3]} of this evaluation is there already"
+            seen.add(key)
         if what:
             problems.append(Problem(path, number, what))
     if lines[-1]:
         problems.append(Problem(path, len(lines), "the line was cut short"))
-    yield from problems[:_NAMED_AT_MOST]
-    if len(problems) > _NAMED_AT_MOST:
-        yield Problem(path, None, f"and {len(problems) - _NAMED_AT_MOST:,} more lines like these")
+    yield from _shortened(path, problems)
     if not problems:
         yield Problem(path, None, "does not read as a table of evaluations")
 
@@ -161,17 +193,13 @@ def _wrong(cells: list[str]) -> str | None:
         if row[name] not in known.categories:
             return f"{name} {row[name]!r} is none of {', '.join(known.categories)}"
     for name in ("step", "episode", "seed", "frames"):
-        if not row[name].isdecimal() or int(row[name]) > LARGEST_COUNT:
+        if not _is_count(row[name]):
             return f"{name} {row[name]!r} is not a whole number"
     for name in ("truncated", "completed"):
         if row[name].lower() not in ("true", "false"):
             return f"{name} {row[name]!r} is neither True nor False"
     if row["kind"] == "final" and row["completed"].lower() == "false":
         return "a final game that is not completed"
-    try:
-        score = float(row["return"])
-    except ValueError:
-        score = math.nan
-    if not abs(score) <= _LARGEST_RETURN:
+    if not abs(_number(row["return"])) <= _LARGEST_RETURN:
         return f"return {row['return']!r} is not a finite number, or beyond any score"
     return None

@@ -66,12 +66,11 @@ def aggregates(results: Results, seed: int = 0, baseline: str = "nature2015") ->
                 "dqn_all_games": float(metric(list(printed.values()))),
             }
         )
-    better = aggregate.probability_of_improvement(same)
     rows.append(
         {
             "metric": "improvement",
             "title": "probability of improvement over the printed DQN",
-            **dict(zip(_OURS, bounds(better, mine, seed), strict=True)),
+            **dict(zip(_OURS, improvement(mine, same, seed), strict=True)),
         }
     )
     return Table(
@@ -100,6 +99,23 @@ def bounds(metric: Metric, scores: Scores, seed: int) -> tuple[float, float, flo
     if not scores:
         return np.nan, np.nan, np.nan
     found = aggregate.bootstrap(metric, scores, np.random.default_rng(seed))
+    return float(found.value), float(found.low), float(found.high)
+
+
+def improvement(one: Scores, other: Scores, seed: int) -> tuple[float, float, float]:
+    """Probability of improvement of one side over the other; NaN where there are no scores.
+
+    Runs of both sides are resampled, but not those of a side with a single run of every game.
+    """
+    if not one:
+        return np.nan, np.nan, np.nan
+    single = all(len(game) == 1 for game in other)
+    found = aggregate.bootstrap(
+        aggregate.probability_of_improvement,
+        one if single else [*one, *other],
+        np.random.default_rng(seed),
+        fixed=other if single else (),
+    )
     return float(found.value), float(found.low), float(found.high)
 
 

@@ -41,10 +41,9 @@ def hyperparameters(results: Results) -> Table:
     """Extended Data Table 1: the printed settings, beside those of the runs."""
     frame = reference.load("nature2015_hyperparameters").reset_index()
     frame["ours"] = [
-        " or ".join(sorted({_text(v) for run in results.runs if (v := setting(run, field))
-                            is not None})) or NOT_RUN
+        " or ".join(sorted({_text(setting(run, field)) for run in results.runs})) or NOT_RUN
         for field in frame["field"]
-    ]  # fmt: skip
+    ]
     frame["printed"] = [_text(value) for value in frame["printed"]]
     frame["note"] = frame["note"].fillna("")
     columns = ("name", "printed", "unit", "ours", "field", "note")
@@ -60,6 +59,8 @@ def hyperparameters(results: Results) -> Table:
 
 def _text(value: object) -> str:
     """A setting as a reader likes it; the reference's numbers come as text."""
+    if value is None:
+        return "not recorded"
     if isinstance(value, bool):
         return "yes" if value else "no"
     try:
@@ -85,8 +86,7 @@ def scores(
     printed = reference.load("nature2015_scores").to_dict("index")
     ours, ours_random = our_scores(results), our_scores(random) if random else {}
     zero, one = (bounds.reindex(list(GAMES)) for bounds in scale(baseline))
-    planned = {run.game: run.train_frames for run in results.runs if run.game not in ours}
-    planned |= {run.game: run.train_frames for run in results.runs if run.finished}
+    trained = {run.game: run.train_frames for run in results.runs if run.finished}
     rows = []
     for name, game in GAMES.items():
         line, mine, low = printed[name], ours.get(name), ours_random.get(name)
@@ -110,7 +110,7 @@ def scores(
                 "seeds": mine.seeds if mine else 0,
                 "unfinished": sum(run.game == name and not run.finished for run in results.runs),
                 "episodes": mine.episodes if mine else 0,
-                "train_frames": planned.get(name),
+                "train_frames": trained.get(name),
                 "dqn_percent_printed": line["dqn_percent_human_printed"],
                 "dqn_percent": 100 * human_normalised(line["dqn"], zero[name], one[name]),
                 "ours_percent": 100 * human_normalised(mine.mean, zero[name], one[name])
@@ -153,7 +153,7 @@ def scores(
             "scores where these are known.",
             TEST,
             *caveats(results),
-            *(f"Random player: {note}" for note in (caveats(random, 0) if random else ())),
+            *(f"Random player: {note}" for note in (caveats(random) if random else ())),
             *((MISPRINTS,) if baseline == "nature2015" else ()),
         ),
     )

@@ -11,11 +11,13 @@ PRINTED_EPISODES = 30  # behind each printed mean and standard deviation
 SIGNIFICANCE = 0.05
 SEEDS_FOR_SPREAD = 3  # fewer say too little of how seeds differ
 TEST = (
-    f"Verdict: Welch's two-sided t-test at {SIGNIFICANCE:g} of our mean against the printed mean "
-    f"and s.d. over {PRINTED_EPISODES} games, not corrected for the number of games. From "
-    f"{SEEDS_FOR_SPREAD} seeds on a sample is a seed's mean, below that a single game, which "
-    "leaves out how much trainings differ. The interval is the 95% t interval of our mean over "
-    "the same samples."
+    f"Verdict, at {SIGNIFICANCE:g} and not corrected for the number of games. From "
+    f"{SEEDS_FOR_SPREAD} seeds on: whether the printed mean, taken as that of one more training, "
+    "lies outside the t prediction interval of our seeds' means. Below that: Welch's two-sided "
+    f"t-test of our games against the printed mean and s.d. over {PRINTED_EPISODES} games, which "
+    'leaves out how much trainings differ, so that it says "above" or "below" too often. '
+    '"Matches" is no proof of equality: no difference was found. The interval is the 95% t '
+    "interval of our mean over seeds, or below that over games."
 )
 
 
@@ -77,9 +79,16 @@ def verdict(ours: Score, printed_mean: float, printed_sd: float) -> str:
     side = "above" if mean > printed_mean else "below"
     if size < 2 or math.isnan(sd):
         return f"{side}, untested"
-    if sd == 0 and printed_sd == 0:
-        return side
-    test = stats.ttest_ind_from_stats(
-        mean, sd, size, printed_mean, printed_sd, PRINTED_EPISODES, equal_var=False
-    )
-    return side if float(test.pvalue) < SIGNIFICANCE else "matches"
+    if ours.seeds >= SEEDS_FOR_SPREAD:
+        spread = sd * math.sqrt(1 + 1 / size)  # of one more training about the mean of ours
+        surprise = abs(mean - printed_mean) / spread if spread else math.inf
+        chance = 2 * float(stats.t.sf(surprise, size - 1))
+    elif sd == 0 and printed_sd == 0:
+        chance = 0.0
+    else:
+        chance = float(
+            stats.ttest_ind_from_stats(
+                mean, sd, size, printed_mean, printed_sd, PRINTED_EPISODES, equal_var=False
+            ).pvalue
+        )
+    return side if chance < SIGNIFICANCE else "matches"

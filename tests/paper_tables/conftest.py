@@ -49,6 +49,9 @@ class Suite:
         numbers = [float(value) for value in final if isinstance(value, int | float)]
         mean = sum(numbers) / max(len(numbers), 1)
         done = {"weights": weights, "weights_step": step, "episodes": len(final)}
+        training = json.loads((path / "config.json").read_text())["config"].get("training", {})
+        if isinstance(training, dict) and "frames" in training:
+            done["frames"] = training["frames"]
         (path / "done.json").write_text(json.dumps(done | {"mean_return": mean}))
 
 

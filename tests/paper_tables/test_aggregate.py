@@ -66,14 +66,36 @@ def test_metrics_and_intervals_agree_with_rliable(ours, theirs, matrix, rliable)
 
 def test_probability_of_improvement_agrees_with_rliable(matrix, rliable):
     others = matrix[:3, ::-1]
-    found = aggregate.probability_of_improvement(columns(others))(columns(matrix))
-    expected = rliable.metrics.probability_of_improvement(matrix, others)
-    assert found == pytest.approx(expected, rel=1e-12)
+    both = [*columns(matrix), *columns(others)]
+    metric = rliable.metrics.probability_of_improvement
+    found = aggregate.bootstrap(
+        aggregate.probability_of_improvement, both, np.random.default_rng(0), 20_000
+    )
+    assert found.value == pytest.approx(metric(matrix, others), rel=1e-12)
+    _, intervals = rliable.library.get_interval_estimates(
+        {"x,y": (matrix, others)}, lambda *sides: np.array([metric(*sides)]), reps=5_000
+    )
+    low, high = intervals["x,y"][:, 0]
+    assert found.low == pytest.approx(low, abs=0.06 * (high - low))
+    assert found.high == pytest.approx(high, abs=0.06 * (high - low))
+
+
+def test_what_is_fixed_is_not_resampled(matrix):
+    def interval(scores, fixed):
+        return aggregate.bootstrap(
+            aggregate.probability_of_improvement, scores, np.random.default_rng(0), fixed=fixed
+        )
+
+    mine, theirs = columns(matrix), columns(matrix[:3, ::-1])
+    alone, both = interval(mine, theirs), interval([*mine, *theirs], [])
+    assert alone.value == both.value
+    assert alone.high - alone.low < 0.9 * (both.high - both.low)
 
 
 def test_probability_of_improvement_counts_ties_half():
-    metric = aggregate.probability_of_improvement([np.array([1.0]), np.array([5.0])])
-    assert metric([np.array([1.0, 2.0]), np.array([4.0])]) == pytest.approx((0.75 + 0.0) / 2)
+    mine, theirs = [np.array([1.0, 2.0]), np.array([4.0])], [np.array([1.0]), np.array([5.0])]
+    found = aggregate.probability_of_improvement([*mine, *theirs])
+    assert found == pytest.approx((0.75 + 0.0) / 2)
 
 
 def test_profile_agrees_with_rliable(matrix, rliable):

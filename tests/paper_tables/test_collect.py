@@ -77,6 +77,10 @@ GOOD = "final,best,1000,7,7,1.5,900,False,True"
         ("final,worst,1000,7,7,1.5,900,False,True", "weights 'worst' is none of"),
         ("final,best,1000,7,7,1.5,900,no,True", "truncated 'no' is neither"),
         ("", "0 cells"),
+        ("final,best,1000,7,7,-2_1.0,900,False,True", "return '-2_1.0' is not a finite number"),
+        ("final,best,1000,0000,7,1.5,900,False,True", "game 0000 of this evaluation is there"),
+        (f"final,best,1000,{'9' * 400},7,1.5,900,False,True", "is not a whole number"),
+        ("final,best,1000,\u0667,7,1.5,900,False,True", "is not a whole number"),
     ],
 )
 def test_a_bad_row_is_named_and_its_run_left_out(suite, line, what):
@@ -114,7 +118,7 @@ def test_rows_of_a_step_that_the_training_never_had_are_named(suite):
     )  # fmt: skip
     results = collect(suite.folder)
     assert [run.game for run in results.runs] == ["pong"]
-    what = "step 2,001, of a training of 2,000"
+    what = "step 2,001, in a training of 2,000"
     assert problems(results) == [("evaluations.csv", line, what) for line in (3, 4)]
 
 
@@ -200,12 +204,47 @@ def test_without_a_majority_all_runs_are_named(suite):
     assert len(protocol_mixture(collect(suite.folder))) == 2
 
 
-def test_seeds_on_different_roms_are_named(suite):
-    for seed, md5 in enumerate("ab"):
+def test_a_run_on_another_rom_is_named(suite):
+    """Pong's sum is that of the emulator's own list."""
+    for seed, md5 in enumerate(["60e0ea3cbe0913d39803477945e9e5ec", "deadbeef"]):
         path = suite.run("pong", seed, final=[1.0])
         (path / "provenance.json").write_text(json.dumps({"rom_md5": md5}))
-    assert all("ROM" in one.what for one in protocol_mixture(collect(suite.folder)))
-    assert len(protocol_mixture(collect(suite.folder))) == 2
+    results = collect(suite.folder)
+    assert [run.seed for run in results.runs] == [0]
+    assert problems(results) == [("provenance.json", None, "ROM 'deadbeef' is not that of pong")]
+
+
+def test_games_played_after_the_score_was_made_do_not_count(suite):
+    path = suite.run("pong", 0, final=[-20.0, -21.0]) / "evaluations.csv"
+    with path.open("a") as file:
+        for game in range(2, 30):
+            file.write(f"final,best,1000,{game},7,21.0,900,False,True\n")
+    results = collect(suite.folder)
+    assert results.problems == ()
+    assert list(results.final_scores()["return"]) == [-20.0, -21.0]
+
+
+@pytest.mark.parametrize("frames", [3_000_000, 200_000_004, "200000000", None])
+def test_a_run_that_says_another_length_than_its_configuration_is_named(suite, frames):
+    path = suite.run("pong", 0, final=[1.0])
+    done = json.loads((path / "done.json").read_text())
+    assert collect(suite.folder).problems == ()
+    (path / "done.json").write_text(json.dumps(done | {"frames": frames}))
+    ((file, line, what),) = problems(collect(suite.folder))
+    assert (file, line) == ("done.json", None)
+    assert what == f"says {frames!r} frames, config.json 200,000,000"
+
+
+@pytest.mark.parametrize("folder", ["run0", "seed0", "seed-0"])
+@pytest.mark.parametrize("file", ["learning.csv", "train_episodes.csv", "done.json"])
+def test_what_looks_like_a_run_but_has_lost_its_configuration_is_named(suite, folder, file):
+    suite.run("alien", 0, final=[1.0])
+    lost = suite.folder / "pong" / folder
+    lost.mkdir(parents=True)
+    (lost / file).write_text("{}")
+    ((name, _, what),) = problems(collect(suite.folder))
+    assert name == "config.json"
+    assert "is missing" in what
 
 
 def test_a_setting_that_one_run_lacks_is_a_difference(suite):

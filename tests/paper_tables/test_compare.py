@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from paper_tables import compare
 from paper_tables.collect import collect
@@ -30,6 +31,86 @@ def test_game_by_game(suite, tmp_path):
     assert found.loc["pong", "verdict"] == "equal"
     assert found.loc["alien", "verdict"] == "not run"
     assert np.isnan(found.loc["alien", "other"])
+
+
+def test_difference_runs_and_verdict_by_hand(suite, tmp_path):
+    """Three runs against five, of unlike spread: t = 0.30 / sqrt(0.01/3 + 0.04/5), of Welch."""
+    other = type(suite)(tmp_path / "other")
+
+    def breakout(normalised):
+        return 1.7 + 30.1 * normalised
+
+    for seed, value in enumerate([0.6, 0.7, 0.8]):
+        suite.run("breakout", seed, final=[breakout(value)])
+    shape = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+    for seed, value in enumerate(0.4 + 0.2 * shape / shape.std(ddof=1)):
+        other.run("breakout", seed, final=[breakout(value)])
+    one, two = (compare.side(str(tree.folder), collect) for tree in (suite, other))
+    (found,) = compare.compare(one, two, "nature2015", 0)[0].frame.to_dict("records")
+    assert found["difference"] == pytest.approx(0.3)
+    assert (found["one_runs"], found["other_runs"]) == (3, 5)
+    t = 0.3 / np.sqrt(0.01 / 3 + 0.04 / 5)
+    degrees = (0.01 / 3 + 0.04 / 5) ** 2 / ((0.01 / 3) ** 2 / 2 + (0.04 / 5) ** 2 / 4)
+    assert 2 * stats.t.sf(t, degrees) < 0.05
+    assert found["verdict"] == "above"
+    (found,) = compare.compare(two, one, "nature2015", 0)[0].frame.to_dict("records")
+    assert found["difference"] == pytest.approx(-0.3)
+    assert found["verdict"] == "below"
+
+
+def test_runs_that_overlap_show_no_difference_by_welch(suite, tmp_path):
+    """The wide side is the small one: by Student's test, p is 0.03; by Welch's, 0.3."""
+    other = type(suite)(tmp_path / "other")
+    mine, theirs = [0.0, 20.0, 40.0], [1.0, 1.1, 1.2, 1.3, 1.4, 1.0, 1.2, 1.3, 1.1, 1.2]
+    assert stats.ttest_ind(mine, theirs).pvalue < 0.05 < stats.ttest_ind(
+        mine, theirs, equal_var=False
+    ).pvalue  # fmt: skip
+    for tree, values in ((suite, mine), (other, theirs)):
+        for seed, value in enumerate(values):
+            tree.run("breakout", seed, final=[value])
+    one, two = (compare.side(str(tree.folder), collect) for tree in (suite, other))
+    (found,) = compare.compare(one, two, "nature2015", 0)[0].frame.to_dict("records")
+    assert found["verdict"] == "no difference found"
+
+
+def test_both_sides_are_resampled_and_a_published_one_is_not(suite, tmp_path):
+    other = type(suite)(tmp_path / "other")
+    for seed, (mine, theirs) in enumerate([(10.0, 12.0), (20.0, 13.0), (400.0, 500.0)]):
+        suite.run("breakout", seed, final=[mine])
+        other.run("breakout", seed, final=[theirs])
+    one, two = (compare.side(str(tree.folder), collect) for tree in (suite, other))
+    column = compare.side("dqn", collect)  # 401.2
+
+    def row(one, other):
+        frame = compare.compare(one, other, "nature2015", 0)[1].frame
+        return frame.set_index("title").loc["probability of improvement"]
+
+    found = row(one, two)  # of nine pairs, 10, 20 and 400 win 0, 2 and 2
+    assert found["one"] == pytest.approx(4 / 9)
+    assert (found["one_low"], found["one_high"]) == (0.0, 1.0)
+    found = row(two, column)
+    assert found["one"] == pytest.approx(1 / 3)
+    assert (found["one_low"], found["one_high"]) == (0.0, 1.0)
+    assert np.isnan(row(column, two)["one_low"])
+
+
+def test_a_game_without_a_scale_was_run_all_the_same(suite, tmp_path):
+    other = type(suite)(tmp_path / "other")
+    for tree in (suite, other):
+        tree.run("video_pinball", 0, final=[1000.0])
+    one, two = (compare.side(str(tree.folder), collect) for tree in (suite, other))
+    (found,) = compare.compare(one, two, "human_starts", 0)[0].frame.to_dict("records")
+    assert (found["one"], found["one_runs"], found["verdict"]) == (1000.0, 1, "no scale")
+
+
+def test_random_play_is_no_shortened_training(suite):
+    path = suite.run("alien", 0, final=[200.0, 300.0], preset="random")
+    table = (path / "evaluations.csv").read_text().replace("best,1000", "random,0")
+    (path / "evaluations.csv").write_text(table)
+    suite.finish(path, [200.0, 300.0], "random", step=0)
+    one, two = (compare.side(name, collect) for name in (str(suite.folder), "dqn"))
+    for found in compare.compare(one, two, "nature2015", 0):
+        assert not any("Trained for" in note for note in found.notes)
 
 
 def test_aggregates_are_over_the_games_that_both_have(suite, tmp_path):

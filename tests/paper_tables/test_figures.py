@@ -10,7 +10,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
+from matplotlib.text import Text
 from scipy import stats
 
 from paper_tables import curves, figures, reference, style
@@ -48,7 +50,12 @@ def write_run(suite, game, seed, means, final=(), values=(), frames=3_000_000, r
     ]
     write(folder / "learning.csv", records.LEARNING, learning)
     if final:
-        done = {"weights": "best", "weights_step": STEPS[-1], "episodes": len(final)}
+        done = {
+            "weights": "best",
+            "weights_step": STEPS[-1],
+            "episodes": len(final),
+            "frames": frames,
+        }
         done["mean_return"] = sum(final) / len(final)
         (folder / "done.json").write_text(json.dumps(done))
     return folder
@@ -269,6 +276,48 @@ def test_a_score_far_below_random_play_leaves_an_arrow(tmp_path):
     (arrow,) = (line for line in axes.lines if line.get_marker() == "<")
     assert arrow.get_xdata().tolist() == [axes.get_xlim()[0]] == [-200]
     assert "−1,335" in texts(axes)
+
+
+def test_an_interval_that_is_cut_leaves_an_arrow_too(tmp_path):
+    write_run(tmp_path, "double_dunk", 0, [], [-17.0, -21.0])  # a mean of -13%, and far below
+    axes = figures.normalised_bars(collect(tmp_path)).axes[0]
+    (arrow,) = (line for line in axes.lines if line.get_marker() == "<")
+    assert arrow.get_xdata().tolist() == [-200]
+
+
+@pytest.mark.parametrize("baseline", ["nature2015", "human_starts"])
+def test_nothing_of_the_bars_is_cut_off_at_the_edge(suite, tmp_path, baseline):
+    figure = figures.normalised_bars(collect(suite), baseline)
+    figure.canvas = FigureCanvasAgg(figure)
+    for _ in range(2):  # as when it is saved once more
+        figure.draw_without_rendering()
+    renderer = figure.canvas.get_renderer()
+    page = figure.bbox
+    for text in figure.findobj(Text):
+        if text.get_visible() and text.get_text():
+            box = text.get_window_extent(renderer)
+            assert box.x0 >= page.x0, text.get_text()
+            assert box.x1 <= page.x1 - 2, text.get_text()
+    svg, _ = style.save(figures.normalised_bars(collect(suite), baseline), tmp_path, "fig3")
+    assert svg.exists()
+
+
+def test_only_a_human_divides_the_games(suite):
+    def words(baseline):
+        return " ".join(texts(figures.normalised_bars(collect(suite), baseline).axes[0]))
+
+    assert "at human level or above" in words("nature2015")
+    assert "human level" not in words("world_record")
+
+
+def test_the_columns_beside_the_bars_are_the_numbers_of_the_bars(suite):
+    """Breakout as printed: DQN 1,327%, linear (5.2 - 1.7) / (31.8 - 1.7), 12%."""
+    axes = figures.normalised_bars(collect(suite)).axes[0]
+    titles = [label.get_text() for label in axes.get_yticklabels()]
+    row = titles.index("Breakout")
+    beside = [text.get_text() for text in axes.texts if text.get_position() != (0, 0)
+              and getattr(text, "xy", (None, None)) == (1, row)]  # fmt: skip
+    assert beside[:2] == ["1,327", "12"]
 
 
 def test_profiles_are_shares_of_runs_above_each_score(suite):

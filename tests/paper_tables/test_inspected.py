@@ -171,6 +171,15 @@ def without(path, column):
     pd.read_csv(path).drop(columns=column).to_csv(path, index=False)
 
 
+def doubled_row(path):
+    table = pd.read_csv(path)
+    pd.concat([table, table[:1]]).to_csv(path, index=False)
+
+
+def in_one_place(path):
+    pd.read_csv(path).assign(x=1.0, y=2.0).to_csv(path, index=False)
+
+
 def empty_cell(path):
     table = pd.read_csv(path)
     table.loc[5, "value"] = np.nan
@@ -185,6 +194,15 @@ DAMAGE = {
     "a stretch of three": ("inspection.json", lambda f: change(f, stretch=[1, 2, 3])),
     "no list": ("inspection.json", lambda f: change(f, marks=None)),
     "another game": ("inspection.json", lambda f: change(f, game="chess")),
+    "another seed": ("inspection.json", lambda f: change(f, run_seed=7)),
+    "no seed": ("inspection.json", lambda f: change(f, run_seed="abc")),
+    "an empty stretch": ("inspection.json", lambda f: change(f, stretch=[5, 5])),
+    "a stretch backwards": ("inspection.json", lambda f: change(f, stretch=[10, 5])),
+    "no weights": ("inspection.json", lambda f: change(f, weights="banana")),
+    "an action twice": ("inspection.json", lambda f: change(f, actions=[*ACTIONS, ACTIONS[0]])),
+    "an action untold": ("play.csv", lambda f: change(f, actions=ACTIONS[1:])),
+    "a state twice": ("embedding.csv", lambda f: doubled_row(f / "embedding.csv")),
+    "a map of one point": ("embedding.csv", lambda f: in_one_place(f / "embedding.csv")),
     "no play": ("play.csv", lambda f: (f / "play.csv").unlink()),
     "an empty play": ("play.csv", lambda f: (f / "play.csv").write_text("")),
     "binary play": ("play.csv", lambda f: (f / "play.csv").write_bytes(b"\xff\x00" * 9)),

@@ -1,10 +1,14 @@
 """The paper's tables from a made-up suite: every cell by hand."""
 
+import json
+
 import numpy as np
+import pandas as pd
 import pytest
 
-from paper_tables import ablations, render, summary, tables
+from paper_tables import ablations, reference, render, summary, tables
 from paper_tables.collect import collect
+from repro import config
 from repro.games import GAMES
 
 
@@ -36,6 +40,18 @@ def test_table_2_by_hand(suite):
     assert found["verdict"] == "below"
 
 
+def test_table_2_prints_what_the_paper_prints(suite):
+    """A row of Extended Data Table 2 by hand, and one whose best linear learner is above DQN."""
+    suite.run("pong", 0, final=[1.0])
+    frame = tables.scores(collect(suite.folder)).frame.set_index("game")
+    names = ["random", "best_linear", "contingency", "human", "dqn", "dqn_sd"]
+    assert list(frame.loc["breakout", names]) == [1.7, 5.2, 6.1, 31.8, 401.2, 26.9]
+    assert list(frame.loc["private_eye", names]) == [24.9, 684.3, 86.0, 69571.0, 1788.0, 5473.0]
+    assert list(frame.loc["kung_fu_master", names]) == [
+        258.5, 19544.0, 29151.0, 22736.0, 23270.0, 5955.0,
+    ]  # fmt: skip
+
+
 def test_seeds_weigh_alike_however_many_games_they_have(suite):
     suite.run("pong", 0, final=[0.0] * 8)
     suite.run("pong", 1, final=[10.0, 10.0])
@@ -49,6 +65,7 @@ def test_unfinished_and_damaged_are_not_the_same_as_not_run(suite):
     assert row(table, "pong")["verdict"] == "unfinished"
     assert row(table, "alien")["verdict"] == "left out"
     assert any("Pong seed 0" in note for note in table.notes)
+    assert pd.isna(row(table, "pong")["train_frames"])  # planned is not trained
     assert any("line 2" in note for note in table.notes)
 
 
@@ -111,7 +128,15 @@ def test_table_1_shows_the_settings_of_the_runs(suite):
     assert frame.loc["minibatch size", "ours"] == "32"
     assert frame.loc["learning rate", "ours"] == "0.0001 or 0.00025"
     assert frame.loc["learning rate", "printed"] == "0.00025"
-    assert frame.loc["discount factor", "ours"] == "not run"
+    assert frame.loc["discount factor", "ours"] == "not recorded"
+    # A setting younger than the runs: what they did is known.
+    assert frame.loc["first weights", "ours"] == "uniform"
+
+
+def test_table_1_without_a_run(suite):
+    suite.run("pong", 0, final=["x"])
+    frame = tables.hyperparameters(collect(suite.folder)).frame
+    assert set(frame["ours"]) == {"not run"}
 
 
 def test_ablations_take_the_highest_evaluation_of_each_seed(suite):
@@ -121,6 +146,9 @@ def test_ablations_take_the_highest_evaluation_of_each_seed(suite):
     suite.run("breakout", 0, [1.0], [(250, [99.0])], finished=False, **frames)
     three, four = ablations.ablations({"replay_no_target": collect(suite.folder)})
     assert row(three, "enduro")["our_replay_no_target"] == (15.0 + 45.0) / 2
+    assert row(three, "enduro")["sd_replay_no_target"] == pytest.approx(np.sqrt(450.0))
+    assert row(three, "enduro")["seeds_replay_no_target"] == 2
+    assert np.isnan(row(three, "breakout")["seeds_replay_no_target"])
     assert row(three, "enduro")["replay_no_target"] == 831.4
     assert np.isnan(row(three, "breakout")["our_replay_no_target"])
     assert np.isnan(row(three, "enduro")["our_no_replay_target"])
@@ -169,9 +197,52 @@ def test_no_runs_at_all_is_a_table_of_not_run(suite):
 def test_departures_from_the_released_code_are_said(suite):
     suite.run("pong", 0, final=[1.0, 2.0], protocol__sticky_probability=0.25, agent__minibatch=64)
     results = collect(suite.folder)
-    expected = "minibatch size 64 (there 32); sticky actions 0.25 (there 0.0)"
+    expected = "sticky actions 0.25 (there 0.0); minibatch size 64 (there 32)"
     for table in (tables.scores(results), tables.normalised(results), summary.aggregates(results)):
         assert any(expected in note for note in table.notes), table.key
+
+
+def test_departures_that_the_printed_table_does_not_list_are_said_too(suite):
+    suite.run(
+        "pong", 0, final=[1.0, 2.0], protocol__resize="linear", agent__loss_reduction="mean",
+        agent__hidden_units=64, training__eval_steps=10, protocol__luminance_weights=[1, 0, 0],
+        training__log_every_steps=7,
+    )  # fmt: skip
+    notes = tables.scores(collect(suite.folder)).notes
+    (said,) = (note for note in notes if note.startswith("Not the settings"))
+    for words in (
+        "resize linear (there area)", "loss_reduction mean (there sum)", "eval_steps 10 (there",
+        "hidden_units 64 (there 512)", "luminance_weights [1, 0, 0] (there [0.299, 0.587, 0.114])",
+    ):  # fmt: skip
+        assert words in said
+    assert "log_every" not in said
+
+
+def test_the_released_settings_are_those_of_the_preset():
+    """Of every field that bears on results; so none can be forgotten."""
+    free = {"frames", "log_every_steps", "checkpoint_every_steps", "heldout_states"}
+    preset = config.to_dict(config.preset("nature"))
+    expected = {
+        f"{part}.{name}": json.loads(json.dumps(value))
+        for part in ("protocol", "agent", "training")
+        for name, value in preset[part].items()
+        if name not in free
+    }
+    assert reference.released_settings() == expected
+
+
+def test_ablations_say_what_is_neither_ablated_nor_as_it_should_be(suite):
+    frames = {"training__frames": 40_000_000}
+    for seed, steps in enumerate((135_000, 125_000)):
+        suite.run(
+            "enduro", seed, [1.0], [(250, [10.0])], **frames, training__eval_steps=steps,
+            agent__target_every_steps=1, protocol__resize="linear",
+        )  # fmt: skip
+    three, _ = ablations.ablations({"replay_no_target": collect(suite.folder)})
+    (said,) = (note for note in three.notes if "Not the settings" in note)
+    assert "eval_steps 125000 (there 135000)" in said
+    assert "resize linear (there area)" in said
+    assert "target" not in said.split("released code:")[1]
 
 
 def test_an_ablation_suite_must_be_of_its_variant(suite):

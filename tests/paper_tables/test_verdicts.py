@@ -42,6 +42,45 @@ def welch_p(mean, sd, size, other_mean, other_sd, other_size):
     return 2 * stats.t.sf(abs(t), degrees)
 
 
+@pytest.mark.parametrize(("ours_sd", "printed_sd"), [(3.0, 2.0), (1.0, 40.0), (30.0, 0.5)])
+@pytest.mark.parametrize("games_of_ours", [3, 8, 30])
+def test_verdict_of_unlike_samples_is_welchs_and_not_students(ours_sd, printed_sd, games_of_ours):
+    """Just inside and just outside Welch's bound, for samples of other sizes and spreads."""
+    shape = np.linspace(-1, 1, games_of_ours)
+    values = ours_sd * shape / shape.std(ddof=1)
+    a, b = ours_sd**2 / games_of_ours, printed_sd**2 / 30
+    degrees = (a + b) ** 2 / (a**2 / (games_of_ours - 1) + b**2 / 29)
+    bound = stats.t.ppf(0.975, degrees) * math.sqrt(a + b)
+    for factor, expected in ((0.98, "matches"), (1.02, "above"), (-1.02, "below")):
+        assert verdict(score(games(100 + factor * bound + values)), 100.0, printed_sd) == expected
+
+
+@pytest.mark.parametrize(("seeds", "quantile"), [(3, 4.302653), (5, 2.776445)])
+def test_from_three_seeds_on_the_printed_score_is_one_more_training(seeds, quantile):
+    """t at 97.5% with 2 and 4 degrees, from a table."""
+    shape = np.linspace(-1, 1, seeds)
+    means = 6.0 * shape / shape.std(ddof=1)
+    bound = quantile * 6.0 * math.sqrt(1 + 1 / seeds)
+    for factor, expected in ((0.99, "matches"), (1.01, "above"), (-1.01, "below")):
+        runs = [[mean + 100 + factor * bound] * 2 for mean in means]
+        assert verdict(score(games(*runs)), 100.0, 1.0) == expected
+
+
+def test_same_trainings_are_told_apart_in_one_of_twenty():
+    """Simulated: seeds differ, the printed is one more of them, each a mean over 30 games."""
+    generator = np.random.default_rng(5)
+    told = 0
+    for _ in range(400):
+        trainings = generator.normal(100, 5, 4)
+        printed, *ours = (generator.normal(mean, 20, 30) for mean in trainings)
+        told += verdict(score(games(*ours)), printed.mean(), printed.std(ddof=1)) != "matches"
+    assert 0.02 < told / 400 < 0.09
+
+
+def test_seeds_that_all_agree_leave_no_room():
+    assert verdict(score(games([7.0], [7.0], [7.0])), 7.5, 3.0) == "below"
+
+
 @pytest.mark.parametrize("shift", [-3.0, -1.0, -0.2, 0.2, 1.0, 3.0])
 def test_verdict_is_welchs_test_at_five_percent(shift):
     generator = np.random.default_rng(1)
