@@ -25,7 +25,8 @@ EVENTS = ("time", "event", "job", "node", "exit_code", "step", "last_line")
 SIGNALS = (signal.SIGUSR1, signal.SIGTERM)
 BUSY_SECONDS = 900.0  # a lost machine's lock is believed for some minutes; a requeue may be faster
 _BUSY = "is in use by"
-_WRONG_USE = 2
+# The directory is another's: nothing may be written there.
+_NOT_OURS = ("belongs to another configuration", "so it is not a run", "is a file;")
 _SAVED = {128 + number for number in SIGNALS} | {-number for number in SIGNALS}
 
 
@@ -90,8 +91,7 @@ class Watcher:
             self._failures += 1  # also if the disk is too full to list them
             failures = max(failures_in_a_row(read_events(self._table)), 0) or self._failures
             if failures >= self._attempts:
-                if code != _WRONG_USE:  # that says nothing of the run, which may be another's
-                    self._give_up(code, said, failures)
+                self._give_up(code, said, failures)
                 return 1
             self._woken.wait(self._retry_seconds)
         return 0
@@ -118,6 +118,8 @@ class Watcher:
 
     def _give_up(self, code: int, said: str, failures: int) -> None:
         self._note("given up", code, said)
+        if any(words in said for words in _NOT_OURS):
+            return
         reason = {"exit_code": code, "failures": failures, "step": self._step(), "last_line": said}
         try:
             self._run.mkdir(parents=True, exist_ok=True)

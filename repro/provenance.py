@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from repro.records import read_json, write_json
+from repro.records import RunDirectoryError, read_json, write_json
 
 _LIBRARIES = ("ale-py", "gymnasium", "numpy", "opencv-python", "safetensors", "torch")
 
@@ -38,16 +38,18 @@ def keep(path: Path, here: Mapping[str, Any], step: int) -> None:
         path: provenance.json. Its ``continued`` lists, for each resume under other
             circumstances, time, step, and what differs from before.
         here: as :func:`collect` gives it, and more.
-        step: where the run stands, 0 if it is new.
-
-    Raises:
-        RunDirectoryError: if the file is damaged.
+        step: where the run stands, 0 if it is new. A file that is missing or damaged does
+            not stop a run; it is written anew.
     """
-    if step == 0 or not path.exists():
+    try:
+        there = read_json(path) if step else {}
+    except RunDirectoryError:
+        there = {}
+    if not there:
         write_json(path, dict(here))
         return
-    there = read_json(path)
-    since = there.pop("continued", [])
+    listed = there.pop("continued", [])
+    since = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
     last = there.copy()
     for one in since:
         last |= one

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from repro import directory, job, tails
+from repro import directory, job, records, tails
 
 
 def write_rows(path, *steps):
@@ -176,11 +176,29 @@ def test_the_last_line_of_a_progress_bar(tmp_path):
     assert tails.last_line(tmp_path / "none") == ""
 
 
-def test_wrong_use_is_not_held_against_the_run(tmp_path):
-    code, _, events = watch(tmp_path, "echo repro: wrong >&2; exit 2", attempts=2)
+def test_a_damaged_run_is_given_up_with_the_reason(tmp_path):
+    said = "repro: evaluations.csv, line 7: 3 cells instead of 9"
+    code, _, events = watch(tmp_path, f"echo '{said}' >&2; exit 2", attempts=2)
     assert code == 1
-    assert names(events).count("failed") == 2
-    assert not (tmp_path / "pong" / "seed-0" / "failure.json").exists()
+    assert names(events) == ["started", "failed", "started", "failed", "given up"]
+    reason = json.loads((tmp_path / "pong" / "seed-0" / "failure.json").read_text())
+    assert (reason["exit_code"], reason["last_line"]) == (2, said)
+
+
+def test_nothing_is_written_into_what_is_anothers(tmp_path, capfd):
+    """The words are those of `repro train` itself."""
+    run = tmp_path / "pong" / "seed-0"
+    run.mkdir(parents=True)
+    (run / "thesis.txt").write_text("precious")
+    train = f"{sys.executable} -m repro.cli train pong --out {tmp_path} --frames 400 --quiet"
+    for identity in (None, {"schema": 1, "game": "pong", "seed": 0, "preset": "other"}):
+        if identity:
+            records.write_json(run / "config.json", identity)
+        before = {file.name for file in run.iterdir()} - {".lock"}
+        code, _, events = watch(tmp_path, train, attempts=1)
+        assert code == 1
+        assert names(events)[-1] == "given up"
+        assert {file.name for file in run.iterdir()} - {".lock"} == before
 
 
 def test_an_events_file_that_a_full_disk_left_empty_or_torn_does_no_harm(tmp_path):

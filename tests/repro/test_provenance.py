@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from small import StopAt, go, make_run
 
 from repro import provenance, signals
@@ -43,9 +44,21 @@ def test_each_change_is_listed_once_against_what_was_last(tmp_path):
     }
 
 
-def test_a_run_without_the_file_gets_one(tmp_path):
-    provenance.keep(tmp_path / "provenance.json", FIRST, 500)
-    assert kept(tmp_path / "provenance.json") == FIRST
+@pytest.mark.parametrize("damaged", [None, "", "{", "[1]", "\0"])
+def test_a_run_whose_file_is_missing_or_damaged_gets_one(tmp_path, damaged):
+    path = tmp_path / "provenance.json"
+    if damaged is not None:
+        path.write_text(damaged)
+    provenance.keep(path, FIRST, 500)
+    assert kept(path) == FIRST
+
+
+@pytest.mark.parametrize("nonsense", [None, 3, "x", [1, "y"], {"a": 1}])
+def test_a_list_that_is_none_is_begun_anew(tmp_path, nonsense):
+    path = tmp_path / "provenance.json"
+    path.write_text(json.dumps(FIRST | {"continued": nonsense}))
+    provenance.keep(path, FIRST | {"time": "t1", "commit": "b"}, 500)
+    assert kept(path) == FIRST | {"continued": [{"time": "t1", "step": 500, "commit": "b"}]}
 
 
 def test_a_training_that_goes_on_elsewhere_says_so(tmp_path, monkeypatch):
