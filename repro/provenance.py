@@ -73,7 +73,13 @@ def md5(path: Path) -> str:
 
 
 def _git(*arguments: str) -> str | None:
-    here = Path(__file__).parent
+    """What git says of this project; ``None`` if it is no repository of its own.
+
+    Installed into another project's environment, it would lie in that one's repository.
+    """
+    here = Path(__file__).resolve().parents[1]
+    if not (here / ".git").exists():
+        return None
     try:
         done = subprocess.run(
             ["git", *arguments], cwd=here, capture_output=True, text=True, timeout=10, check=True

@@ -1,6 +1,10 @@
 """What a run was made with, and what changed when it went on elsewhere."""
 
 import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from small import StopAt, go, make_run
@@ -12,6 +16,20 @@ FIRST = {"time": "t0", "commit": "a", "threads": 1, "libraries": {"torch": "1", 
 
 def kept(path):
     return json.loads(path.read_text())
+
+
+def test_the_commit_is_never_that_of_another_project(tmp_path):
+    """Installed within somebody's repository, as into its .venv."""
+    git = ["git", "-c", "user.name=a", "-c", "user.email=b", "-C", str(tmp_path)]
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    subprocess.run([*git, "commit", "--quiet", "--allow-empty", "-m", "theirs"], check=True)
+    shutil.copytree(Path(provenance.__file__).parent, tmp_path / "lib" / "repro")
+    code = "from repro import provenance as p; print(p.__file__, p.collect()['commit'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path / "lib", env={"PYTHONPATH": "."},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.split() == [str(tmp_path / "lib" / "repro" / "provenance.py"), "None"]
 
 
 def test_a_new_run_is_described_in_full(tmp_path):
