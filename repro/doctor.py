@@ -17,6 +17,7 @@ _MODULES = (
     "scipy", "seaborn", "sklearn", "tensorboard", "torch", "zstandard",
 )  # fmt: skip
 _REINSTALL = "pip install --force-reinstall --no-deps 'ale-py>=0.11,!=0.12.0,<0.13'"
+_ROMS_VARIABLE = "ALE_ROMS_DIR"  # where the emulator looks instead of in its own package
 _SLOT_BYTES = 84 * 84 + 6  # a screen, its action, reward and ending
 
 
@@ -68,10 +69,11 @@ def _emulator() -> Check:
 def _roms() -> Check:
     try:
         from ale_py import roms
-
-        folder = Path(roms.__file__).parent
     except ImportError as error:
         return Check("ROMs", "fail", str(error), _REINSTALL)
+    chosen = os.environ.get(_ROMS_VARIABLE)
+    folder = Path(chosen) if chosen else Path(roms.__file__).parent
+    place = f" in {_ROMS_VARIABLE}={chosen}" if chosen else ""
     missing, changed = [], []
     for game in GAMES.values():
         path = folder / f"{game.name}.bin"
@@ -82,8 +84,9 @@ def _roms() -> Check:
     if missing or changed:
         problems = [f"missing: {', '.join(missing)}"] if missing else []
         problems += [f"wrong MD5: {', '.join(changed)}"] if changed else []
-        return Check("ROMs", "fail", "; ".join(problems), _REINSTALL)
-    return Check("ROMs", "ok", f"all {len(GAMES)} there, MD5 as expected")
+        remedy = f"unset {_ROMS_VARIABLE} to use those of ale-py" if chosen else _REINSTALL
+        return Check("ROMs", "fail", "; ".join(problems) + place, remedy)
+    return Check("ROMs", "ok", f"all {len(GAMES)} there{place}, MD5 as expected")
 
 
 def _memory() -> Check:

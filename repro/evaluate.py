@@ -4,6 +4,7 @@ Knows nothing of networks: a player is a function from an observation to an
 action. Torch is not needed here.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -104,13 +105,19 @@ def play_episodes(
 
 
 def play_steps(
-    env: gym.Env[Any, Any], make_player: PlayerFactory, seed: int, step: int, steps: int
+    env: gym.Env[Any, Any],
+    make_player: PlayerFactory,
+    seed: int,
+    step: int,
+    steps: int,
+    first: int = 0,
 ) -> Iterator[Game]:
     """The periodic protocol: as many games as fit into a number of steps (ledger row 24).
 
-    The last game is cut where the budget ends and then is not ``completed``.
+    The games are counted from ``first``. The last one is cut where the budget ends and then is
+    not ``completed``.
     """
-    episode = 0
+    episode = first
     while steps > 0:
         game_seed = episode_seed(seed, step, episode, periodic=True)
         game = play_game(env, make_player, episode, game_seed, steps)
@@ -126,12 +133,29 @@ def mean_score(games: list[Game]) -> float:
 
 
 def final_returns(table: Path, weights: str, step: int) -> list[float]:
-    """Raw returns of the final games recorded so far for the weights of one training step."""
-    key = ("final", weights, str(step))
+    """Raw returns of the final games recorded so far for the weights of one training step.
+
+    Raises:
+        RunDirectoryError: naming file and line, if the table is damaged.
+    """
+    key = {"kind": "final", "weights": weights, "step": str(step)}
     rows = records.read_rows(table) if table.exists() else []
+    if rows and not {*key, "return"} <= rows[0].keys():
+        raise records.RunDirectoryError(f"{table}, line 1, lacks columns; restore the file")
     return [
-        float(row["return"]) for row in rows if (row["kind"], row["weights"], row["step"]) == key
+        _return(table, line, row["return"])
+        for line, row in enumerate(rows, start=2)
+        if key.items() <= row.items()
     ]
+
+
+def _return(table: Path, line: int, text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if np.isfinite(value := float(text)):
+            return value
+    raise records.RunDirectoryError(
+        f"{table}, line {line}: the return {text!r} is no number; mend or remove the line"
+    )
 
 
 def random_player(actions: int) -> PlayerFactory:
@@ -183,7 +207,7 @@ def run_random(
             yield result
         table.close()
         env.close()
-        scores = [float(row["return"]) for row in records.read_rows(run.path / "evaluations.csv")]
+        scores = final_returns(run.path / "evaluations.csv", "random", 0)
         records.write_json(run.path / "done.json", summary(scores))
 
 
@@ -191,9 +215,9 @@ def describe(game: str, env: gym.Env[Any, Any]) -> dict[str, Any]:
     """Provenance of a run on an Atari game: that of the machine, the ROM and the actions."""
     found = provenance.collect()
     if hasattr(env.unwrapped, "ale"):
-        from ale_py import roms
+        from wrappers.roms import rom_path
 
-        found["rom_md5"] = provenance.md5(Path(str(roms.get_rom_path(game))))
+        found["rom_md5"] = provenance.md5(rom_path(game))
         found["actions"] = env.unwrapped.get_action_meanings()  # type: ignore[attr-defined]
     return found
 

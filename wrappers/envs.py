@@ -1,7 +1,7 @@
 """The one assembly: emulator, then each row of the ledger in its place."""
 
+import dataclasses
 import difflib
-from pathlib import Path
 from typing import Any
 
 import ale_py
@@ -14,20 +14,13 @@ from wrappers.actions import ActionRepeat
 from wrappers.frames import Bytes, FrameStack, Luminance, MaxPool
 from wrappers.protocol import NATURE, Protocol, ProtocolError
 from wrappers.rewards import ClipReward, GameScore
+from wrappers.roms import MissingROMError as MissingROMError
+from wrappers.roms import rom_path
 from wrappers.starts import LifeLoss, NoopStart, TimeCap
-
-_NO_ROM = (
-    "the ROM of {} is missing or damaged; reinstall the emulator that brings it: "
-    "pip install --force-reinstall --no-deps ale-py"
-)
 
 
 class UnknownGameError(ProtocolError):
     """No game of that name; the message names the nearest."""
-
-
-class MissingROMError(FileNotFoundError):
-    """The emulator knows the game but its ROM is not there."""
 
 
 def make_emulator(
@@ -49,17 +42,12 @@ def make_emulator(
         near = difflib.get_close_matches(game.lower(), known, n=1, cutoff=0.4)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise UnknownGameError(f"the emulator has no game named {game!r}{hint}")
-    try:
-        path = roms.get_rom_path(game)
-    except OSError as error:
-        raise MissingROMError(f"{_NO_ROM.format(game)} ({error})") from error
-    if path is None or not Path(path).is_file():
-        raise MissingROMError(_NO_ROM.format(game))
+    rom_path(game)  # or says why there is none
     ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
     gym.register_envs(ale_py)
     title = "".join(word.capitalize() for word in game.split("_"))
     return gym.make(
-        f"ALE/{title}-v5",
+        dataclasses.replace(gym.spec(f"ALE/{title}-v5"), entry_point="wrappers.roms:Emulator"),
         frameskip=1,
         repeat_action_probability=protocol.sticky_probability,
         full_action_space=not protocol.minimal_actions,
@@ -92,14 +80,7 @@ def check_emulator(env: gym.Env[Any, Any], protocol: Protocol, cap_frames: int) 
             f"the emulator must take discrete actions, not {env.action_space}; "
             "make it with continuous=False"
         )
-    layer = env
-    while isinstance(layer, gym.Wrapper):
-        name = type(layer).__name__
-        if any(word in name for word in ("Skip", "Sticky", "AtariPreprocessing")):
-            raise ProtocolError(
-                f"the wrapper {name} already skips or repeats frames; hand over the raw emulator"
-            )
-        layer = layer.env
+    _check_layers(env)
     frameskip = getattr(env.unwrapped, "_frameskip", 1)
     if frameskip != 1:
         raise ProtocolError(
@@ -131,6 +112,22 @@ def check_emulator(env: gym.Env[Any, Any], protocol: Protocol, cap_frames: int) 
         )
 
 
+def _check_layers(layer: gym.Env[Any, Any]) -> None:
+    """Refuse wrappers known to play frames of their own or to cut games."""
+    while isinstance(layer, gym.Wrapper):
+        name = type(layer).__name__
+        if any(word in name for word in ("Skip", "Repeat", "Sticky", "AtariPreprocessing")):
+            raise ProtocolError(
+                f"the wrapper {name} already skips or repeats frames; hand over the raw emulator"
+            )
+        if name in ("TimeLimit", "TimeCap"):
+            raise ProtocolError(
+                f"the wrapper {name} already cuts games short; hand over the raw emulator, made "
+                "without max_episode_steps: the protocol has caps of its own"
+            )
+        layer = layer.env
+
+
 def apply(
     env: gym.Env[Bytes, Any], protocol: Protocol = NATURE, *, training: bool
 ) -> gym.Env[Bytes, Any]:
@@ -147,7 +144,7 @@ def apply(
         An environment whose observations are uint8 ``(stack, 84, 84)``, oldest frame first.
 
     Raises:
-        ProtocolError: if ``env`` does not fit.
+        ProtocolError: if ``env`` does not fit; from ``step()`` if it plays frames unasked.
     """
     cap_frames = protocol.train_cap_frames if training else protocol.eval_cap_frames
     check_emulator(env, protocol, cap_frames)

@@ -16,6 +16,7 @@ import cv2
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
 from wrappers.protocol import NATURE, ProtocolError
@@ -90,7 +91,7 @@ def preprocess(previous_rgb: Bytes, current_rgb: Bytes) -> Bytes:
     return shrink(luminance(np.maximum(previous_rgb, current_rgb)))
 
 
-class MaxPool(gym.Wrapper[Bytes, Any, Bytes, Any]):
+class MaxPool(gym.Wrapper[Bytes, Any, Bytes, Any], RecordConstructorArgs):
     """Show the per-colour maximum of the last two frames (ledger row 2).
 
     Sits where one step is one emulator frame. After a reset only the frames
@@ -100,6 +101,7 @@ class MaxPool(gym.Wrapper[Bytes, Any, Bytes, Any]):
     STATE = ("_previous",)
 
     def __init__(self, env: gym.Env[Bytes, Any]) -> None:
+        RecordConstructorArgs.__init__(self)
         super().__init__(env)
         self._previous: Bytes = np.zeros((0, 0, 3), np.uint8)
 
@@ -118,7 +120,7 @@ class MaxPool(gym.Wrapper[Bytes, Any, Bytes, Any]):
         return pooled, reward, terminated, truncated, info
 
 
-class Luminance(gym.ObservationWrapper[Bytes, Any, Bytes]):
+class Luminance(gym.ObservationWrapper[Bytes, Any, Bytes], RecordConstructorArgs):
     """Turn RGB screens into small luminance images (ledger rows 3 to 5): uint8 (84, 84)."""
 
     STATE = ()
@@ -131,6 +133,9 @@ class Luminance(gym.ObservationWrapper[Bytes, Any, Bytes]):
         resize: Literal["area", "linear"] = "area",
         to_byte: Literal["truncate", "round"] = "truncate",
     ) -> None:
+        RecordConstructorArgs.__init__(
+            self, weights=weights, pixels=pixels, resize=resize, to_byte=to_byte
+        )
         super().__init__(env)
         self._kernel = np.array([weights], np.float32)
         shape = env.observation_space.shape or ()
@@ -148,7 +153,7 @@ class Luminance(gym.ObservationWrapper[Bytes, Any, Bytes]):
         return shrink(self._plane, self._pixels, self._resize, self._to_byte)
 
 
-class FrameStack(gym.Wrapper[Any, Any, Any, Any]):
+class FrameStack(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Show the last ``frames`` screens, oldest first; zeros before the start (ledger row 6).
 
     A reset is the only thing that clears the stack, and a lost life in
@@ -158,6 +163,7 @@ class FrameStack(gym.Wrapper[Any, Any, Any, Any]):
     STATE = ("_stack",)
 
     def __init__(self, env: gym.Env[Bytes, Any], frames: int = NATURE.stack_frames) -> None:
+        RecordConstructorArgs.__init__(self, frames=frames)
         super().__init__(env)
         inner = env.observation_space
         if not isinstance(inner, spaces.Box):

@@ -11,6 +11,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
+LONGEST_NOOPS = 18_000  # frames; a start is played in one go, so nothing could end a longer one
+
 
 class ProtocolError(ValueError):
     """A protocol that contradicts itself, or an environment that does not fit its protocol."""
@@ -22,7 +24,7 @@ def setting(default: Any, *, unit: str, source: str, row: int | None, doc: str) 
     Args:
         default: the field's value in preset ``nature``.
         unit: "frames" (emulator), "steps" (agent decisions), "updates" and so on; "" if none.
-        source: where the value is printed, or "code" for the released program.
+        source: where the value is printed, "code" for the released program, or "ours".
         row: the row of the fidelity ledger, or ``None`` for choices of our own.
         doc: one sentence, shown in help texts and in `repro protocol`.
     """
@@ -126,7 +128,7 @@ class Protocol:
     train_cap_frames: int = setting(
         0,
         unit="frames",
-        source="code",
+        source="ours",
         row=None,
         doc="longest training game; 0 for no cap",
     )
@@ -153,6 +155,11 @@ class Protocol:
         for name in ("noop_max_frames", "train_cap_frames", "eval_cap_frames"):
             if getattr(self, name) < 0:
                 raise ProtocolError(f"{name} must not be negative, got {getattr(self, name)}")
+        if self.noop_max_frames > LONGEST_NOOPS:
+            raise ProtocolError(
+                f"noop_max_frames must be at most {LONGEST_NOOPS:,} (five minutes of play), "
+                f"not {self.noop_max_frames:,}"
+            )
         if self.max_pool_frames not in (1, 2):
             raise ProtocolError(f"max_pool_frames must be 1 or 2, not {self.max_pool_frames}")
         if not all(weight >= 0 for weight in self.luminance_weights) or not (

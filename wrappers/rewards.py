@@ -3,11 +3,12 @@
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
+from gymnasium.utils import RecordConstructorArgs
 
 from wrappers.frames import Bytes, StepResult
 
 
-class GameScore(gym.Wrapper[Bytes, Any, Bytes, Any]):
+class GameScore(gym.Wrapper[Bytes, Any, Bytes, Any], RecordConstructorArgs):
     """Report the unclipped return of each whole game, lost lives notwithstanding.
 
     On the last step of a game ``info["game_return"]`` is the sum of the
@@ -19,6 +20,7 @@ class GameScore(gym.Wrapper[Bytes, Any, Bytes, Any]):
     STATE = ("_return", "_steps")
 
     def __init__(self, env: gym.Env[Bytes, Any]) -> None:
+        RecordConstructorArgs.__init__(self)
         super().__init__(env)
         self._return = 0.0
         self._steps = 0
@@ -43,10 +45,14 @@ class GameScore(gym.Wrapper[Bytes, Any, Bytes, Any]):
         return observation, reward, terminated, truncated, info
 
 
-class ClipReward(gym.RewardWrapper[Bytes, Any]):
+class ClipReward(gym.RewardWrapper[Bytes, Any], RecordConstructorArgs):
     """Clip the summed reward of a step to [-1, 1], in training only (ledger row 10)."""
 
     STATE = ()
+
+    def __init__(self, env: gym.Env[Bytes, Any]) -> None:
+        RecordConstructorArgs.__init__(self)
+        super().__init__(env)
 
     def reward(self, reward: SupportsFloat) -> float:
         """Raw in, clipped out."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.utils import RecordConstructorArgs
 
 from wrappers.frames import Bytes, StepResult
 from wrappers.protocol import ProtocolError
@@ -14,12 +15,13 @@ from wrappers.protocol import ProtocolError
 NOOP = 0
 
 
-class TimeCap(gym.Wrapper[Bytes, Any, Bytes, Any]):
+class TimeCap(gym.Wrapper[Bytes, Any, Bytes, Any], RecordConstructorArgs):
     """Cut a game off after ``frames`` emulator frames, its no-op start included (ledger row 25)."""
 
     STATE = ()
 
     def __init__(self, env: gym.Env[Bytes, Any], frames: int) -> None:
+        RecordConstructorArgs.__init__(self, frames=frames)
         super().__init__(env)
         self._frames = frames
 
@@ -30,7 +32,7 @@ class TimeCap(gym.Wrapper[Bytes, Any, Bytes, Any]):
         return frame, reward, terminated, truncated, info
 
 
-class LifeLoss(gym.Wrapper[Bytes, Any, Bytes, Any]):
+class LifeLoss(gym.Wrapper[Bytes, Any, Bytes, Any], RecordConstructorArgs):
     """End the episode, but not the game, when a life is lost (ledger row 9).
 
     ``info["life_lost"]`` says after each step whether a lost life, and not the
@@ -42,6 +44,7 @@ class LifeLoss(gym.Wrapper[Bytes, Any, Bytes, Any]):
     STATE = ("_lives", "_life_lost", "_last_frame", "_last_info")
 
     def __init__(self, env: gym.Env[Bytes, Any]) -> None:
+        RecordConstructorArgs.__init__(self)
         super().__init__(env)
         self._lives = 0
         self._life_lost = False
@@ -74,7 +77,7 @@ class LifeLoss(gym.Wrapper[Bytes, Any, Bytes, Any]):
         return frame, reward, terminated or self._life_lost, truncated, info
 
 
-class NoopStart(gym.Wrapper[Bytes, Any, Bytes, Any]):
+class NoopStart(gym.Wrapper[Bytes, Any, Bytes, Any], RecordConstructorArgs):
     """Begin with a random number of emulator frames of doing nothing (ledger row 8).
 
     k is uniform on 1..``max_frames`` after a true game over and one more
@@ -87,6 +90,7 @@ class NoopStart(gym.Wrapper[Bytes, Any, Bytes, Any]):
     def __init__(
         self, env: gym.Env[Bytes, Any], max_frames: int = 30, after_lost_life: bool = True
     ) -> None:
+        RecordConstructorArgs.__init__(self, max_frames=max_frames, after_lost_life=after_lost_life)
         super().__init__(env)
         meanings = getattr(env.unwrapped, "get_action_meanings", lambda: ["NOOP"])()
         if meanings[NOOP] != "NOOP":

@@ -35,17 +35,34 @@ def test_every_md5_is_that_of_the_emulators_own_list():
     }
 
 
-def test_a_missing_and_a_changed_rom_are_named(tmp_path, monkeypatch):
-    folder = Path(roms.__file__).parent
+def _copy_roms(folder):
     for name in GAMES:
-        shutil.copy(folder / f"{name}.bin", tmp_path)
+        shutil.copy(Path(roms.__file__).parent / f"{name}.bin", folder)
+
+
+def test_a_missing_and_a_changed_rom_are_named(tmp_path, monkeypatch):
+    _copy_roms(tmp_path)
     (tmp_path / "pong.bin").unlink()
     (tmp_path / "qbert.bin").write_bytes(b"not a game")
+    monkeypatch.delenv("ALE_ROMS_DIR", raising=False)
     monkeypatch.setattr(roms, "__file__", str(tmp_path / "__init__.py"))
     check = {check.name: check for check in doctor.examine(tmp_path)}["ROMs"]
     assert check.status == "fail"
     assert check.found == "missing: pong; wrong MD5: qbert"
     assert "pip install" in check.remedy
+
+
+def test_looks_for_roms_where_the_emulator_looks(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALE_ROMS_DIR", str(tmp_path))
+    check = {check.name: check for check in doctor.examine(tmp_path)}["ROMs"]
+    assert check.status == "fail"
+    assert check.found.startswith("missing: alien, amidar, ")
+    assert check.found.endswith(f"in ALE_ROMS_DIR={tmp_path}")
+    assert "unset ALE_ROMS_DIR" in check.remedy
+    _copy_roms(tmp_path)
+    check = {check.name: check for check in doctor.examine(tmp_path)}["ROMs"]
+    assert check.status == "ok"
+    assert str(tmp_path) in check.found
 
 
 def test_too_little_memory_names_a_replay_that_fits(tmp_path, monkeypatch):

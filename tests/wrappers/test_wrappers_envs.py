@@ -1,6 +1,7 @@
 """Rows 6, 7, 8, 25 and 28 on the real emulator: what make_train_env and make_eval_env promise."""
 
 import dataclasses
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ import ale_py
 import gymnasium as gym
 import numpy as np
 import pytest
+from ale_py import roms
 from fake_emulator import FakeEmulator
 from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env
 
 import wrappers
+from wrappers.actions import ActionRepeat
 from wrappers.envs import (
     MissingROMError,
     UnknownGameError,
@@ -25,6 +28,8 @@ from wrappers.envs import (
     make_vector_env,
 )
 from wrappers.protocol import MACHADO2018, NATURE, NATURE_TEXT, Protocol, ProtocolError
+from wrappers.roms import rom_path
+from wrappers.starts import TimeCap
 
 MAKERS = (make_train_env, make_eval_env)
 # Sizes of the minimal action sets, as printed in the emulator's manual.
@@ -255,18 +260,40 @@ def test_training_and_evaluation_show_the_same_of_the_same_game() -> None:
 
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.parametrize("protocol", [NATURE, NATURE_TEXT, MACHADO2018])
-def test_gymnasiums_own_checker_is_content(make: Any, protocol: Protocol) -> None:
-    """Every one of its warnings is a failure, but the one about there being wrappers at all.
-
-    Rendering and closing are skipped: it would make new environments from the spec, and wrapped
-    ones have none.
-    """
-    env = make("breakout", 0, protocol)
+def test_gymnasiums_own_checker_is_content(
+    make: Any, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every one of its warnings is a failure, but the one about there being wrappers at all."""
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")  # it opens a window too
+    monkeypatch.setenv("SDL_AUDIODRIVER", "dummy")
+    env = make("breakout", 0, protocol, render_mode="rgb_array")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", message=".*different from the unwrapped version")
-        check_env(env, skip_render_check=True, skip_close_check=True)
+        check_env(env)
     env.close()
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_an_environment_made_again_from_its_spec_plays_the_same(training: bool) -> None:
+    """With every wrapper there, and none of its settings forgotten."""
+    unusual = Protocol(
+        action_repeat_frames=3,
+        luminance_weights=(0.5, 0.25, 0.125),
+        screen_pixels=42,
+        resize="linear",
+        to_byte="round",
+        stack_frames=2,
+        noop_max_frames=7,
+        noops_after_lost_life=False,
+        train_cap_frames=160,
+        eval_cap_frames=160,
+    )
+    env = apply(make_emulator("breakout", unusual), unusual, training=training)
+    again = env.spec.make()  # type: ignore[union-attr]
+    env.reset(seed=3)
+    again.reset(seed=3)
+    assert play(env, 200) == play(again, 200)
 
 
 @pytest.mark.parametrize("make", MAKERS)
@@ -353,12 +380,40 @@ def test_unknown_game_without_a_neighbour() -> None:
 def test_missing_rom_says_so_and_how_to_mend_it(
     make: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The emulator looks for ROMs where ALE_ROMS_DIR points: here, into an empty folder."""
-    monkeypatch.setenv("ALE_ROMS_DIR", str(tmp_path))
-    with pytest.raises(MissingROMError) as caught:
+    monkeypatch.delenv("ALE_ROMS_DIR", raising=False)
+    monkeypatch.setattr(roms, "__file__", str(tmp_path / "__init__.py"))
+    with pytest.raises(MissingROMError, match=r"pong.*reinstall"):
         make("pong", seed=0)
-    assert "pong" in str(caught.value)
-    assert "reinstall" in str(caught.value)
+
+
+@pytest.mark.parametrize("folder", ["empty", "absent", "damaged"])
+def test_missing_rom_in_a_folder_of_ones_own_names_the_variable(
+    folder: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The emulator looks for ROMs where ALE_ROMS_DIR points; reinstalling it would not help."""
+    place = tmp_path / folder
+    if folder != "absent":
+        place.mkdir()
+    if folder == "damaged":
+        (place / "pong.bin").write_bytes(b"not a game")
+    monkeypatch.setenv("ALE_ROMS_DIR", str(place))
+    with pytest.raises(MissingROMError, match=r"pong.*unset ALE_ROMS_DIR") as caught:
+        make_emulator("pong")
+    assert str(place) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "reinstall" not in str(caught.value)
+
+
+def test_a_folder_of_ones_own_says_nothing_on_stdout(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Stdout may be a JSON document of the caller's."""
+    shutil.copy(rom_path("pong"), tmp_path)
+    monkeypatch.setenv("ALE_ROMS_DIR", str(tmp_path))
+    env = make_eval_env("pong", seed=0)
+    env.reset(seed=1)
+    assert rom_path("pong").parent == tmp_path
+    assert capfd.readouterr().out == ""
 
 
 def test_every_rom_of_the_emulator_has_an_environment() -> None:
@@ -415,11 +470,60 @@ def test_the_package_offers_its_makers() -> None:
     [
         lambda env: gym.wrappers.MaxAndSkipObservation(env, 4),
         lambda env: gym.wrappers.StickyAction(env, 0.25),
+        lambda env: gym.wrappers.RepeatAction(env, 4),
+        ActionRepeat,
+        lambda env: gym.wrappers.RecordEpisodeStatistics(ActionRepeat(env)),
     ],
 )
-def test_row_28_a_wrapper_that_skips_or_sticks_is_refused(wrap) -> None:
+def test_rows_1_and_28_a_wrapper_that_skips_or_sticks_is_refused(wrap) -> None:
     with pytest.raises(ProtocolError, match="raw emulator"):
         apply(wrap(raw()), NATURE, training=False)
+
+
+class Hasty(gym.Wrapper[Any, Any, Any, Any]):
+    """Plays frames of its own, under a name that tells nothing: one more every ``often`` steps."""
+
+    def __init__(self, env: gym.Env[Any, Any], often: int = 1) -> None:
+        super().__init__(env)
+        self.often, self.steps = often, 0
+
+    def step(self, action: Any) -> Any:
+        self.steps += 1
+        if self.steps % self.often == 0:
+            self.env.step(action)
+        return self.env.step(action)
+
+
+@pytest.mark.parametrize("often", [1, 3])
+@pytest.mark.parametrize("protocol", [NATURE, MACHADO2018])
+@pytest.mark.parametrize("training", [True, False])
+def test_row_1_frames_played_by_an_unknown_wrapper_are_noticed(
+    training: bool, protocol: Protocol, often: int
+) -> None:
+    env = apply(Hasty(make_emulator("pong", protocol), often), protocol, training=training)
+    env.reset(seed=0)
+    with pytest.raises(ProtocolError, match=r"skips or repeats.*raw emulator"):
+        env.step(0)
+
+
+def test_row_1_a_wrapper_that_plays_no_frames_is_welcome() -> None:
+    env = apply(gym.wrappers.RecordEpisodeStatistics(make_emulator("pong")), training=True)
+    env.reset(seed=0)
+    _, first = env.reset()
+    for _ in range(5):
+        *_, info = env.step(0)
+    assert info["episode_frame_number"] == first["episode_frame_number"] + 20
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(
+    "wrap", [lambda env: gym.wrappers.TimeLimit(env, 100), lambda env: TimeCap(env, 100)]
+)
+def test_row_25_a_wrapper_that_cuts_games_is_refused(wrap, training: bool) -> None:
+    with pytest.raises(ProtocolError, match="without max_episode_steps"):
+        apply(wrap(raw()), training=training)
+    with pytest.raises(ProtocolError, match="without max_episode_steps"):
+        apply(raw(max_episode_steps=100), training=training)
 
 
 def test_row_25_a_cap_of_the_emulators_own_is_refused_where_it_would_cut() -> None:

@@ -46,8 +46,14 @@ def test_rows_1_to_10_25_and_28_have_their_field(name: str) -> None:
 def test_every_row_of_the_environment_has_a_field_and_every_field_a_row() -> None:
     rows = {field.name: field.metadata["row"] for field in dataclasses.fields(Protocol)}
     assert {row for row in rows.values() if row is not None} == {*range(1, 11), 25, 28}
-    # The training cap is a choice that neither text nor code makes.
+    # The training cap is a choice that neither text nor code makes; it is off.
     assert [name for name, row in rows.items() if row is None] == ["train_cap_frames"]
+    assert NATURE.train_cap_frames == 0
+
+
+def test_a_field_is_ours_where_the_ledger_has_no_row_for_it() -> None:
+    for field in dataclasses.fields(Protocol):
+        assert (field.metadata["source"] == "ours") == (field.metadata["row"] is None), field.name
 
 
 @pytest.mark.parametrize("field", dataclasses.fields(Protocol), ids=lambda field: field.name)
@@ -97,6 +103,8 @@ def test_frozen() -> None:
         ("screen_pixels", 0),
         ("stack_frames", 0),
         ("noop_max_frames", -1),
+        ("noop_max_frames", 18_001),
+        ("noop_max_frames", 10**15),
         ("train_cap_frames", -1),
         ("eval_cap_frames", -1),
         ("max_pool_frames", 0),
@@ -111,6 +119,10 @@ def test_frozen() -> None:
 def test_values_out_of_range_are_refused_by_name(name: str, value: Any) -> None:
     with pytest.raises(ProtocolError, match=name):
         dataclasses.replace(NATURE, **{name: value})
+
+
+def test_no_op_starts_of_up_to_five_minutes_are_allowed() -> None:
+    assert dataclasses.replace(NATURE, noop_max_frames=18_000).noop_max_frames == 18_000
 
 
 def test_a_protocol_error_is_a_value_error() -> None:
