@@ -122,14 +122,14 @@ class Lock:
                 f"wait {STALE_SECONDS - age_seconds:.0f} s or remove {self._path}",
             )
         print(
-            f"repro: {self._folder}: taking over from {_name(owner)}, "
+            f"repro: {self._folder}: taking over from {describe(owner)}, "
             f"which gave no sign for {age_seconds / 60:.0f} minutes",
             file=sys.stderr,
         )
 
     def _in_use(self, owner: dict[str, Any], remedy: str) -> RunDirectoryError:
         return RunDirectoryError(
-            f"{self._folder} is in use by {_name(owner)}; {remedy}, or choose another --seed or "
+            f"{self._folder} is in use by {describe(owner)}; {remedy}, or choose another --seed or "
             "--out"
         )
 
@@ -139,17 +139,27 @@ class Lock:
                 os.utime(descriptor)
 
 
+def read(path: Path) -> dict[str, Any]:
+    """Host, process and since when, as a lock file says; empty if it names nobody."""
+    try:
+        with path.open() as file:
+            return _owner(file)
+    except OSError:
+        return {}
+
+
 def _owner(file: IO[str]) -> dict[str, Any]:
     """What a lock file says; empty if nobody left anything that can be read."""
     file.seek(0)
     try:
         found = json.loads(file.read())
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
 
-def _name(owner: dict[str, Any]) -> str:
+def describe(owner: dict[str, Any]) -> str:
+    """The holder of a lock, in words."""
     if not owner:
         return "another process"
     return f"process {owner.get('pid')} on {owner.get('host')} since {owner.get('since')}"

@@ -11,7 +11,8 @@ from typing import Any
 from repro.config import ConfigError
 from repro.flags import natural
 
-_TIME = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?")
+_TIME = re.compile(r"(?:(\d{1,9})-)?(\d{1,9})(?::(\d{1,9}))?(?::(\d{1,9}))?", re.ASCII)
+_LARGEST = 10**9
 _MOST_SIGNAL_SECONDS = 65_535  # all that sbatch takes
 
 
@@ -34,7 +35,8 @@ class Site:
     cpus: int = _key(0, "processor cores of a job; 0 for one per run")
     memory_gb: float = _key(0.0, "memory of a job, GB; 0 for what its replays need, and a margin")
     games_per_job: int = _key(1, "runs that share a job, its cores and its GPU")
-    throttle: int = _key(0, "most jobs of the array that run at a time; 0 for no bound")
+    throttle: int = _key(0, "most jobs of an array that run at a time; 0 for no bound")
+    max_array: int = _key(1000, "most jobs in an array; below SLURM's MaxArraySize")
     signal_seconds: int = _key(300, "seconds before the time limit at which runs save themselves")
     attempts: int = _key(3, "failures in a row, without progress, after which a run is given up")
     retry_seconds: int = _key(60, "seconds between a failure and the next attempt")
@@ -48,12 +50,13 @@ class Site:
         """Refuse what sbatch, or a reader of the script, would stumble over."""
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
-            if isinstance(value, (int, float)) and value < 0:
-                raise ConfigError(f"{item.name} must be zero or more, got {value}")
+            if isinstance(value, (int, float)) and not 0 <= value <= _LARGEST:
+                raise ConfigError(
+                    f"{item.name} must be zero or more and at most {_LARGEST:,}, got {value}"
+                )
             for text in value if isinstance(value, tuple) else (value,):
-                if isinstance(text, str) and "\n" in text and item.name != "setup":
-                    raise ConfigError(f"{item.name} must be one line")
-        for name in ("games_per_job", "attempts"):
+                _refuse_control(item.name, text, "\n\t" if item.name == "setup" else "")
+        for name in ("games_per_job", "attempts", "max_array"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1")
         for option in self.extra:
@@ -96,6 +99,16 @@ class Site:
     def threads(self) -> int:
         """Processor threads of one run; a fixed number, for the same number gives the same run."""
         return max(1, self.cpus // self.games_per_job)
+
+
+def _refuse_control(name: str, value: Any, allowed: str) -> None:
+    """Refuse characters that would end a line of the script, or cannot be written.
+
+    Raises:
+        ConfigError: naming what must be one line.
+    """
+    if isinstance(value, str) and not all(one.isprintable() or one in allowed for one in value):
+        raise ConfigError(f"{name} must be one line of printable characters")
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:

@@ -1,9 +1,10 @@
 """SLURM: the batch script as text, and what squeue says of it. Standard library only."""
 
+import os
 import re
 import shlex
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +12,22 @@ from repro.site import Site
 
 _MEMORY_MARGIN = 1.15  # for the page cache of checkpoints, and a GPU's driver
 _QUERY_SECONDS = 60
+# What a user has set for other purposes, and would hide jobs, or make them not the script's.
+_BLINDING = re.compile(r"SQUEUE_.*|SLURM_CLUSTERS")
+_ESTRANGING = re.compile(r"SBATCH_(ARRAY_INX|JOB_NAME|NO_REQUEUE|OPEN_MODE|OUTPUT|SIGNAL|WAIT)")
+# The controller was reached, but its answer was not: it may have done what it was asked.
+_NO_ANSWER = re.compile(
+    r"timed out|Zero Bytes|(send|receive|shutdown) failure|reset by peer|Broken pipe"
+    r"|Unexpected message|Header lengths"
+)
 
 
 class SlurmError(RuntimeError):
     """A command of SLURM failed; the message ends with what it said."""
+
+
+class UnclearError(SlurmError):
+    """It ended without an answer; what it asked for may have been done."""
 
 
 @dataclass(frozen=True)
@@ -172,10 +185,13 @@ class Queued:
     reason: str
 
 
-def queue(names: Sequence[str]) -> dict[tuple[str, int], Queued] | None:
-    """What is queued or running under these job names, by script and array index.
+def queue(jobs: Collection[tuple[str, str]]) -> dict[tuple[str, int], Queued] | None:
+    """What is queued or running, by script and array index.
 
     The script's path, rather than a job's number, still holds for a job that was left to go on.
+
+    Args:
+        jobs: pairs of a job's name and its cluster, which is empty for the one at hand.
 
     Returns:
         ``None`` where there is no squeue.
@@ -183,56 +199,65 @@ def queue(names: Sequence[str]) -> dict[tuple[str, int], Queued] | None:
     Raises:
         SlurmError: if squeue fails.
     """
-    if not names:
-        return {}
-    command = ["squeue", "--noheader", "--array", "--name=" + ",".join(sorted(set(names)))]
-    try:
-        text = call([*command, "--format=%T|%K|%r|%o"])
-    except FileNotFoundError:
-        return None
     found: dict[tuple[str, int], Queued] = {}
-    for line in text.splitlines():
-        state, index, reason, file = line.split("|", 3)
-        if (
-            index.isdecimal()
-            and found.get((file, int(index)), Queued("PENDING", "")).state == "PENDING"
-        ):
-            found[file, int(index)] = Queued(state, reason)
+    for cluster in sorted({cluster for _, cluster in jobs}):
+        names = sorted({name for name, where in jobs if where == cluster})
+        command = ["squeue", "--noheader", "--all", "--array", "--name=" + ",".join(names)]
+        command += [f"--clusters={cluster}"] if cluster else []
+        try:
+            text = call([*command, "--format=%T|%K|%r|%o"], _BLINDING)
+        except FileNotFoundError:
+            return None
+        for line in text.split("\n"):
+            state, index, reason, file = (*line.split("|", 3), "", "", "")[:4]
+            place = (file, int(index) if index.isdecimal() else -1)
+            if place[1] >= 0 and found.get(place, Queued("PENDING", "")).state == "PENDING":
+                found[place] = Queued(state, reason)
     return found
 
 
-def submit(file: Path) -> str:
-    """Give a script to sbatch and return the job's number.
+def submit(file: Path) -> tuple[str, str]:
+    """Give a script to sbatch and return the job's number and, if it is not this one, cluster.
 
     Raises:
+        UnclearError: if it is not known whether sbatch took it.
         SlurmError: if there is no sbatch or it refuses.
     """
     try:
-        said = call(["sbatch", "--parsable", str(file)])
+        said = call(["sbatch", "--parsable", str(file)], _ESTRANGING)
     except FileNotFoundError:
         raise SlurmError(
             "there is no sbatch here; use --run on a login node of the cluster"
         ) from None
-    number = said.strip().split(";")[0]
-    if not re.fullmatch(r"\d+", number):
-        raise SlurmError(f"sbatch answered without a job number: {said.strip()!r}")
-    return number
+    answer = re.search(r"^(\d+)(?:;(\S+))?$", said, re.MULTILINE)
+    if answer is None:
+        raise UnclearError(f"sbatch answered without a job number: {said.strip()!r}")
+    return answer[1], answer[2] or ""
 
 
-def call(command: Sequence[str]) -> str:
-    """Run a command of SLURM and return what it prints.
+def default_cluster() -> str:
+    """Where sbatch sends a job if the user's environment names another cluster than this."""
+    return os.environ.get("SBATCH_CLUSTERS") or os.environ.get("SLURM_CLUSTERS", "")
+
+
+def call(command: Sequence[str], unset: re.Pattern[str]) -> str:
+    """Run a command of SLURM, without some environment variables, and return what it prints.
 
     Raises:
         FileNotFoundError: if there is no such command.
+        UnclearError: if it ended before it had an answer.
         SlurmError: if it fails, with its last line.
     """
+    environment = {name: value for name, value in os.environ.items() if not unset.fullmatch(name)}
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_QUERY_SECONDS, check=False
-        )
+            command, capture_output=True, text=True, errors="replace", timeout=_QUERY_SECONDS,
+            check=False, env=environment,
+        )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise SlurmError(f"{command[0]} gave no answer in {_QUERY_SECONDS} seconds") from None
+        raise UnclearError(f"{command[0]} gave no answer in {_QUERY_SECONDS} seconds") from None
     if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()
-        raise SlurmError(f"{command[0]} failed: {said[-1]}")
+        said = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()[-1]
+        unclear = done.returncode < 0 or _NO_ANSWER.search(said)
+        raise (UnclearError if unclear else SlurmError)(f"{command[0]} failed: {said}")
     return done.stdout

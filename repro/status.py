@@ -73,7 +73,7 @@ def _chosen(options: argparse.Namespace) -> list[RunStatus]:
 def ask_queue(known: Sequence[Submission]) -> Queue | None:
     """What squeue says of these submissions; ``None``, with a line on why, if it cannot say."""
     try:
-        return slurm.queue([one.name for one in known])
+        return slurm.queue([one.job for one in known])
     except slurm.SlurmError as error:
         print(f"repro: {error}; states are from files alone", file=sys.stderr)
         return None
@@ -102,10 +102,15 @@ def summary(found: Sequence[RunStatus]) -> str:
 
 def _cells(one: RunStatus) -> tuple[str, ...]:
     return (
-        one.game, str(one.seed), one.state, f"{one.frames:,}", f"{one.planned_frames:,}",
+        _line(one.game), str(one.seed), one.state, f"{one.frames:,}", f"{one.planned_frames:,}",
         _number(one.frames_per_second, 0), _number(one.last_percent), _number(one.best_percent),
-        _number(one.final_percent), _span(one.seconds_left), str(one.attempts), one.note,
+        _number(one.final_percent), _span(one.seconds_left), str(one.attempts), _line(one.note),
     )  # fmt: skip
+
+
+def _line(text: str) -> str:
+    """Without what would break a line of the table, or a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _number(value: float | None, decimals: int = 1) -> str:

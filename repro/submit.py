@@ -1,21 +1,21 @@
 """`repro submit`: games and seeds as one array job; prints the script, or hands it to sbatch."""
 
 import argparse
-import datetime
+import contextlib
 import re
-import shlex
 import sys
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from repro import config, flags, games, machine, records, site, slurm
+from repro import config, flags, games, machine, records, sending, site, slurm
 from repro.config import Config, ConfigError
 from repro.run import Run
 from repro.status import summary
 from repro.survey import RunStatus, submissions, survey
 
 _LEFT_OUT = {"done", "queued", "requeued", "running"}
+_FOLDER = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 _VECTOR_BYTES = 1024  # of an observation that is no screen, generously
 
 
@@ -61,48 +61,102 @@ def command(options: argparse.Namespace, chosen: Config, words: list[str]) -> in
 
     Raises:
         UnknownGameError, ConfigError, RunDirectoryError: on wrong use.
+        BusyError: if another submission to the suite is at work.
         SlurmError: if squeue or sbatch fail.
     """
     where = site.read_flags(options)
-    suite = (options.out or Path("results") / options.preset).resolve()
+    suite = _suite(options.out or Path("results") / options.preset)
     names = read_games(options.games, chosen)
     numbers = list(dict.fromkeys(number for part in options.seeds for number in part))
     wanted = [(name, number) for number in numbers for name in names]
-    found = _states(suite, wanted, options.send)
-    for game, number in wanted:  # refuse now what `repro train` would refuse in the job
-        Run(game, number, options.preset, chosen).directory(
-            records.run_path(suite, game, number)
-        ).begun()
-    runs = tuple(run for run in wanted if run not in found or found[run].state not in _LEFT_OUT)
-    there = summary([found[run] for run in wanted if run in found and run not in runs])
-    if not runs:
-        print(f"nothing to submit to {suite}: {there}")
-        return 0
+    with sending.alone(suite) if options.send else contextlib.nullcontext():
+        found = _states(suite, wanted, options.send)
+        for run in wanted:
+            _refuse(Run(*run, options.preset, chosen), suite, found.get(run))
+        there = [found[run] for run in wanted if run in found and found[run].state in _LEFT_OUT]
+        runs = [run for run in wanted if run not in found or found[run].state not in _LEFT_OUT]
+        if not runs:
+            print(f"nothing to submit to {suite}: {summary(there)}")
+            return 0
+        jobs = _arrays(options, chosen, where, suite, runs)
+        for job in jobs:
+            if options.send:
+                number = sending.send(job, where, chosen.training.frames, words)
+                print(f"{len(job.runs)} runs submitted as job {number}; {job.file}", flush=True)
+            else:
+                print(slurm.script(job, where, sys.executable), end="")
+    for line in _listing(jobs, where, found):
+        print(line, file=sys.stderr)
+    if there:
+        print(f"left out: {summary(there)}", file=sys.stderr)
+    return 0
+
+
+def _listing(
+    jobs: Sequence[slurm.Job], where: site.Site, found: Mapping[tuple[str, int], RunStatus]
+) -> Iterator[str]:
+    """What each element of the arrays is for, and why a run that was begun is among them."""
+    if len(jobs) > 1:
+        yield f"{len(jobs)} arrays of at most {where.max_array:,} jobs"
+    for job in jobs:
+        array = f"array {job.folder.name}, " if len(jobs) > 1 else ""
+        for index, element in enumerate(slurm.elements(job.runs, where.games_per_job)):
+            for run in element:
+                yield f"{array}element {index}: {run[0]} seed {run[1]}{_why(found.get(run))}"
+
+
+def _suite(path: Path) -> Path:
+    """The folder of the runs, from the root.
+
+    Raises:
+        ConfigError: if sbatch would take its path for another.
+    """
+    suite = path.resolve()
+    if any(letter == "\\" or unicodedata.category(letter)[0] == "C" for letter in str(suite)):
+        raise ConfigError(
+            f"{str(suite)!r} has a backslash or a control character, with which sbatch would not "
+            "find it; choose another --out"
+        )
+    return suite
+
+
+def _refuse(run: Run, suite: Path, state: RunStatus | None) -> None:
+    """Refuse now what `repro train` would refuse in the job.
+
+    Raises:
+        RunDirectoryError: if the directory is of another configuration, or damaged.
+    """
+    path = records.run_path(suite, run.game, run.seed)
+    run.directory(path).begun()
+    if (path / "done.json").exists() and (state is None or state.state != "done"):
+        raise records.RunDirectoryError(
+            f"{path / 'done.json'} is damaged; remove it to finish the run again"
+        )
+
+
+def _arrays(
+    options: argparse.Namespace, chosen: Config, where: site.Site, suite: Path,
+    runs: Sequence[tuple[str, int]],
+) -> list[slurm.Job]:  # fmt: skip
+    """The runs as arrays that SLURM takes, each with a folder of its own."""
     device = options.device or ("cuda" if where.gres else "cpu")
     train = [
         "--preset", options.preset, "--device", device, "--threads", str(where.threads),
         *flags.write_settings(config.preset(options.preset), chosen),
     ]  # fmt: skip
-    job = slurm.Job(
-        name="dqn-" + re.sub(r"[^\w.-]", "_", suite.name),
-        suite=suite,
-        folder=_next_folder(suite),
-        runs=runs,
-        train=tuple(train),
-        run_bytes=machine.training_memory_bytes(replay_bytes(chosen)),
-    )
-    if options.send:
-        number = send(job, where, chosen.training.frames, words)
-        print(f"{len(runs)} runs submitted as job {number}; {job.file}")
-    else:
-        print(slurm.script(job, where, sys.executable), end="")
-    for index, element in enumerate(slurm.elements(runs, where.games_per_job)):
-        for game, seed in element:
-            why = _why(found.get((game, seed)))
-            print(f"element {index}: {game} seed {seed}{why}", file=sys.stderr)
-    if len(runs) < len(wanted):
-        print(f"left out: {there}", file=sys.stderr)
-    return 0
+    size = where.max_array * where.games_per_job
+    parts = [tuple(runs[start : start + size]) for start in range(0, len(runs), size)]
+    return [
+        slurm.Job(
+            name="dqn-" + re.sub(r"[^\w.-]", "_", suite.name),
+            suite=suite,
+            folder=suite / "jobs" / str(number),
+            runs=part,
+            train=tuple(train),
+            run_bytes=machine.training_memory_bytes(replay_bytes(chosen)),
+        )
+        for number, part in enumerate(parts, start=sending.next_number(suite))
+    ]
 
 
 def _states(
@@ -111,17 +165,14 @@ def _states(
     """What became of the wanted runs so far."""
     known = submissions(suite)
     try:
-        queue = slurm.queue([one.name for one in known])
+        queue = slurm.queue([one.job for one in known])
     except slurm.SlurmError as error:
         if must_know:
             raise
         print(f"repro: {error}; what is queued is not known", file=sys.stderr)
         queue = None
-    return {
-        (one.game, one.seed): one
-        for one in survey(suite, known, queue)
-        if (one.game, one.seed) in set(wanted)
-    }
+    found = {(one.game, one.seed): one for one in survey(suite, known, queue)}
+    return {run: found[run] for run in wanted if run in found}
 
 
 def _why(state: RunStatus | None) -> str:
@@ -129,49 +180,6 @@ def _why(state: RunStatus | None) -> str:
         return ""
     note = f", {state.note}" if state.note else ""
     return f" ({state.state} after {state.frames:,} frames{note})"
-
-
-def send(job: slurm.Job, where: site.Site, frames: int, words: Sequence[str]) -> str:
-    """Write script and record, call sbatch, and return the job's number.
-
-    A run that was given up gets as many attempts as at first.
-
-    Raises:
-        SlurmError: if sbatch fails; nothing of the submission is left then.
-    """
-    job.folder.mkdir(parents=True)
-    parts = slurm.elements(job.runs, where.games_per_job)
-    record: dict[str, Any] = {
-        "name": job.name,
-        "job": None,
-        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": "repro " + shlex.join(words),
-        "frames": frames,
-        "elements": [[list(run) for run in part] for part in parts],
-    }
-    script, note = job.file, job.folder / "submission.json"
-    try:
-        records.write_atomic(script, slurm.script(job, where, sys.executable).encode())
-        script.chmod(0o755)
-        records.write_json(note, record)  # before the jobs are: none may be unknown
-        given_up = [records.run_path(job.suite, *run) / "failure.json" for run in job.runs]
-        kept = {file: file.read_bytes() for file in given_up if file.exists()}
-        for file in kept:
-            file.unlink()
-        try:
-            record["job"] = slurm.submit(script)
-        except BaseException:
-            for file, content in kept.items():
-                records.write_atomic(file, content)
-            raise
-        records.write_json(note, record)
-    except BaseException:
-        if record["job"] is None:
-            for file in (script, note):
-                file.unlink(missing_ok=True)
-            job.folder.rmdir()
-        raise
-    return str(record["job"])
 
 
 def seeds(text: str) -> list[int]:
@@ -190,23 +198,32 @@ def read_games(words: Sequence[str], chosen: Config) -> list[str]:
 
     Raises:
         UnknownGameError: naming the nearest.
-        ConfigError: if a file names none.
+        ConfigError: if a file names none, or a name can be no folder's.
     """
-    names: list[str] = []
-    for word in words:
-        if word == "all" and chosen.environment == "atari":
-            names += games.GAMES
-        elif Path(word).is_file():
-            lines = (line.split("#")[0].strip() for line in Path(word).read_text().splitlines())
-            listed = [line for line in lines if line]
-            if not listed:
-                raise ConfigError(f"{word} names no game; write one per line")
-            names += listed
-        else:
-            names.append(word)
+    names = [name for word in words for name in _named(word, chosen.environment == "atari")]
     if chosen.environment == "atari":
         names = [games.find(name).name for name in names]
+    for name in names:
+        if not _FOLDER.fullmatch(name):
+            raise ConfigError(f"{name!r} is no environment's name, such as CartPole-v1")
     return list(dict.fromkeys(names))
+
+
+def _named(word: str, atari: bool) -> list[str]:
+    if word == "all":
+        if not atari:
+            raise ConfigError("`all` are the Atari games; name an environment, such as CartPole-v1")
+        return list(games.GAMES)
+    if not Path(word).is_file():
+        return [word]
+    try:
+        lines = Path(word).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read {word}: {error}") from error
+    listed = [name for line in lines if (name := line.split("#")[0].strip())]
+    if not listed:
+        raise ConfigError(f"{word} names no game; write one per line")
+    return listed
 
 
 def replay_bytes(chosen: Config) -> int:
@@ -216,9 +233,3 @@ def replay_bytes(chosen: Config) -> int:
     pixels = chosen.protocol.screen_pixels
     shape = (pixels, pixels) if chosen.environment == "atari" else (_VECTOR_BYTES,)
     return ReplayMemory.bytes_needed(chosen.agent.replay_steps, shape, "uint8")
-
-
-def _next_folder(suite: Path) -> Path:
-    """SUITE/jobs/<n>, the first number that is free."""
-    taken = [int(path.name) for path in (suite / "jobs").glob("*") if path.name.isdecimal()]
-    return suite / "jobs" / str(max(taken, default=0) + 1)

@@ -1,25 +1,25 @@
 """What became of each run of a suite, from its files and the queue. Reads only; takes no lock.
 
 A run that was submitted is known from SUITE/jobs/*/submission.json, one that was begun from its
-directory. Of the tables only the ends are read, and the rows of the best evaluation.
+directory.
 """
 
-import datetime
-import json
 import re
+import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from repro import games, job, records, tails
+from repro import evidence, games, job, lock, records, tails
+from repro.evidence import Evidence
 from repro.slurm import Queued
 
 STATES = ("running", "queued", "requeued", "stale", "missing", "dead", "done")
 STALE_SECONDS = 600.0  # a training touches its lock every minute
 _WORKING = {"RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STAGE_OUT", "SIGNALING"}
 _WATCHED = ("learning.csv", "train_episodes.csv", "evaluations.csv", ".lock")
+UNANSWERED_SECONDS = 300.0  # what sbatch did not answer for may come into the queue so late
 _EVENT_SECONDS = 5.0  # a run's last file and the note of its end are written this close together
 
 
@@ -50,17 +50,28 @@ class RunStatus:
 
 @dataclass(frozen=True)
 class Submission:
-    """What one `repro submit --run` asked for: ``elements`` are lists of game and seed."""
+    """What one `repro submit --run` asked for: ``elements`` are lists of game and seed.
+
+    ``cluster`` is empty for the one at hand, ``asked`` the time, in seconds since 1970, of one
+    that sbatch has not answered for.
+    """
 
     folder: Path
     name: str
     frames: int
     elements: list[list[tuple[str, int]]]
+    cluster: str = ""
+    asked: float | None = None
 
     @property
     def script(self) -> str:
         """The script's path, as squeue gives it."""
         return str(self.folder / "submit.sh")
+
+    @property
+    def job(self) -> tuple[str, str]:
+        """What to ask squeue for: the job's name, and its cluster."""
+        return self.name, self.cluster
 
 
 Queue = Mapping[tuple[str, int], Queued]
@@ -73,16 +84,24 @@ def submissions(suite: Path) -> list[Submission]:
     Raises:
         RunDirectoryError: if a record is damaged.
     """
-    found = []
     files = (suite.resolve() / "jobs").glob("*/submission.json")
-    for file in sorted(files, key=lambda file: (len(file.parent.name), file.parent.name)):
-        record = records.read_json(file)
-        try:
-            elements = [[(game, seed) for game, seed in one] for one in record["elements"]]
-            found.append(Submission(file.parent, record["name"], record["frames"], elements))
-        except (KeyError, TypeError, ValueError) as error:
-            raise records.RunDirectoryError(f"{file} is damaged; mend or remove it") from error
-    return found
+    ordered = sorted(files, key=lambda file: (len(file.parent.name), file.parent.name))
+    return [_submission(file) for file in ordered]
+
+
+def _submission(file: Path) -> Submission:
+    record = records.read_json(file)
+    try:
+        elements = [[(game, seed) for game, seed in one] for one in record["elements"]]
+        texts = [record["name"], record.get("cluster", "")]
+        texts += [game for one in elements for game, _ in one]
+        counts = [record["frames"], *(seed for one in elements for _, seed in one)]
+        if {*map(type, texts)} != {str} or {*map(type, counts)} != {int}:
+            raise TypeError("texts and counts are mixed up")
+        asked = file.stat().st_mtime if record.get("job") is None else None
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise records.RunDirectoryError(f"{file} is damaged; mend or remove it") from error
+    return Submission(file.parent, texts[0], counts[0], elements, texts[1], asked)
 
 
 def survey(
@@ -97,7 +116,7 @@ def survey(
         suite: folder of the runs.
         known: its submissions.
         queue: what squeue says of them, ``None`` if it cannot be asked.
-        stale_seconds: silence after which a run is no longer taken to be working.
+        stale_seconds: silence after which a run of another host is no longer taken to be working.
     """
     places: dict[tuple[str, int], list[Place]] = {}
     for submission in known:
@@ -118,49 +137,48 @@ def survey(
 
 def _look(
     suite: Path, game: str, seed: int, places: list[Place], queue: Queue | None,
-    stale_seconds: float, locked: set[int],
+    stale_seconds: float, locked: set[int] | None,
 ) -> RunStatus:  # fmt: skip
     run = records.run_path(suite, game, seed)
-    config, done, failure = (_json(run / f"{name}.json") for name in ("config", "done", "failure"))
-    training = config.get("config", {}).get("training", {})
-    events = job.read_events(job.events_file(suite, game, seed))
-    learned = (tails.last_rows(run / "learning.csv") or [{}])[-1]
-    touched = max((_changed(run / name) for name in _WATCHED), default=0.0)
+    found = evidence.read(suite, game, seed)
+    entry = _entry(places, queue or {}) or _unanswered(places)
+    touched = max(_changed(run / name) for name in _WATCHED)
     silence = time.time() - touched
-    entry = _entry(places, queue or {})
-    fresh = bool(config) and silence < stale_seconds
-    held = (run / ".lock").exists() and (run / ".lock").stat().st_ino in locked
-    if done:
-        state = "done"
-    elif failure and not held:
-        state = "dead"
-    elif entry and entry.state in _WORKING:
-        state = "running"
-    elif entry:
-        state = "requeued" if events else "queued"
-    elif held or (fresh and not _ended(events, touched, queue is not None and bool(places))):
-        state = "running"
-    else:
-        state = "stale" if config else "missing"
-    frames = int(done.get("frames", learned.get("frames") or 0))
-    planned = int(training.get("frames", 0)) or max((one.frames for one, _ in places), default=0)
-    rate = float(learned["frames_per_second"]) if learned.get("frames_per_second") else None
+    held = _inode(run / ".lock") in (locked or ())
+    believed = (
+        silence < stale_seconds
+        and _out_of_sight(run / ".lock", locked is not None)
+        and not _ended(found.events, touched, queue is not None and bool(places))
+    )
+    state = _state(found, entry, held, believed)
+    plan = found.plan or evidence.Plan()
+    planned = plan.frames or max((one.frames for one, _ in places), default=0)
     left = None
-    if state == "running" and rate:
-        every = training.get("eval_every_steps", 0)
-        scored = training.get("eval_steps", 0) / every if every else 0
-        left = (planned - frames) * (1 + scored) / rate
-    last, best = _evaluations(run)
-    final = done.get("mean_return")
+    if state == "running" and found.frames_per_second:
+        left = (planned - found.frames) * (1 + plan.scored_share) / found.frames_per_second
+    scores = (found.last_score, found.best_score, found.final_score)
+    last, best, final = (_percent(game, score) for score in scores)
     return RunStatus(
-        game, seed, state, frames, planned, rate, last, _percent(game, last), best,
-        _percent(game, best), final, _percent(game, final), left,
-        sum(event["event"] == "started" for event in events),
-        _note(
-            state, failure, events, entry, silence if touched and silence > stale_seconds else 0,
-            places,
-        ),
+        game, seed, state, found.frames, planned, found.frames_per_second, scores[0], last,
+        scores[1], best, scores[2], final, left,
+        sum(event["event"] == "started" for event in found.events),
+        _note(state, found, entry, silence if touched and silence > stale_seconds else 0, places),
     )  # fmt: skip
+
+
+def _state(found: Evidence, entry: Queued | None, held: bool, believed: bool) -> str:
+    if found.final_score is not None:
+        return "done"
+    # No job goes on with a run that has a done.json, even a damaged one.
+    if "done.json" in found.damaged or (found.given_up and not held):
+        return "dead"
+    if entry and entry.state in _WORKING:
+        return "running"
+    if entry:
+        return "requeued" if found.events else "queued"
+    if held or believed:
+        return "running"
+    return "stale" if found.begun else "missing"
 
 
 def _entry(places: list[Place], queue: Queue) -> Queued | None:
@@ -169,31 +187,45 @@ def _entry(places: list[Place], queue: Queue) -> Queued | None:
     return min(found, key=lambda entry: entry.state not in _WORKING, default=None)
 
 
+def _unanswered(places: list[Place]) -> Queued | None:
+    """A place in the queue that the run may yet get."""
+    times = [one.asked for one, _ in places if one.asked is not None]
+    young = any(time.time() - asked < UNANSWERED_SECONDS for asked in times)
+    return Queued("PENDING", "sbatch has not answered") if young else None
+
+
+def _out_of_sight(path: Path, locks_known: bool) -> bool:
+    """Whether a lock is that of a process that this host cannot see: one of another host.
+
+    An empty lock was let go of; one that names this host and is not held is a dead process's.
+    """
+    owner = lock.read(path)
+    return bool(owner) and not (locks_known and owner.get("host") == socket.gethostname())
+
+
 def _ended(events: list[dict[str, str]], touched: float, queue_known: bool) -> bool:
     """Whether the last job to have the run is over, and nobody has touched the run since."""
     if not events:
         return False
     if events[-1]["event"] == "started":  # and the queue, if it can be asked, has no such job
         return queue_known and bool(events[-1]["job"])
-    end = datetime.datetime.fromisoformat(events[-1]["time"]).timestamp()
-    return touched < end + _EVENT_SECONDS
+    return touched < evidence.when(events[-1]) + _EVENT_SECONDS
 
 
 def _note(
-    state: str, failure: dict[str, Any], events: list[dict[str, str]], entry: Queued | None,
-    silent_seconds: float, places: list[Place],
-) -> str:  # fmt: skip
+    state: str, found: Evidence, entry: Queued | None, silent_seconds: float, places: list[Place]
+) -> str:
     """What a person should know: why it failed, why it waits, how long it has been silent."""
-    if state == "dead":
-        times, code = failure.get("failures"), failure.get("exit_code")
-        return f"gave up after {times} failures, exit code {code}: {failure.get('last_line')}"
-    if state == "done":
-        return ""
     notes = []
-    failures = job.failures_in_a_row(events)
-    if failures:
-        said = next(one["last_line"] for one in reversed(events) if one["event"] == "failed")
-        notes.append(f"failed {failures} times in a row: {said}")
+    if found.damaged:
+        notes.append("damaged: " + ", ".join(found.damaged))
+    if state == "dead":
+        marker = "done.json" in found.damaged
+        notes.append("remove done.json to finish the run again" if marker else found.failure or "")
+    failures = job.failures_in_a_row(found.events)
+    if failures and state not in ("dead", "done"):
+        failed = (event for event in reversed(found.events) if event["event"] == "failed")
+        notes.append(f"failed {failures} times in a row: {next(failed)['last_line']}")
     if state in ("queued", "requeued") and entry and entry.reason not in ("", "None"):
         notes.append(entry.reason)
     if state == "running" and silent_seconds:
@@ -204,50 +236,9 @@ def _note(
     return "; ".join(note for note in notes if note)
 
 
-def _evaluations(run: Path) -> tuple[float | None, float | None]:
-    """Mean return of the last periodic evaluation, and of the best."""
-    table, size = run / "evaluations.csv", 1 << 15
-    while True:
-        rows = [row for row in tails.last_rows(table, size) if row.get("kind") == "periodic"]
-        # The tail may begin within an evaluation of very many games.
-        if not rows or rows[0]["step"] != rows[-1]["step"] or size > table.stat().st_size:
-            break
-        size *= 8
-    if not rows:
-        return None, None
-    last = _mean([row for row in rows if row["step"] == rows[-1]["step"]])
-    step = _weights_step(run / "best.safetensors")
-    if step is None:
-        return last, None
-    return last, _mean([row for row in tails.rows_at(table, step) if row["kind"] == "periodic"])
-
-
-def _mean(rows: list[dict[str, str]]) -> float | None:
-    """Over completed games, as training chooses the best network."""
-    returns = [float(row["return"]) for row in rows if row["completed"] == "True"]
-    return sum(returns) / len(returns) if returns else None
-
-
-def _weights_step(path: Path) -> int | None:
-    """The training step in the header of a safetensors file."""
-    try:
-        with path.open("rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        return int(header["__metadata__"]["step"])
-    except (OSError, ValueError, LookupError, MemoryError, OverflowError):
-        return None
-
-
 def _percent(game: str, score: float | None) -> float | None:
     known = games.GAMES.get(game)
     return None if known is None or score is None else known.percent_of_human(score)
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        return records.read_json(path)
-    except records.RunDirectoryError:
-        return {}
 
 
 def _changed(path: Path) -> float:
@@ -257,11 +248,18 @@ def _changed(path: Path) -> float:
         return 0.0
 
 
-def _locked_inodes() -> set[int]:
-    """Files that a process of this machine holds a lock on; looking takes none."""
+def _inode(path: Path) -> int:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return -1
+
+
+def _locked_inodes() -> set[int] | None:
+    """Files that a process of this host holds a lock on, if it tells; looking takes none."""
     try:
         lines = Path("/proc/locks").read_text().splitlines()
     except OSError:
-        return set()
+        return None
     pattern = re.compile(r"FLOCK.* \w+:\w+:(\d+) ")
     return {int(found[1]) for line in lines if (found := pattern.search(line))}

@@ -31,16 +31,17 @@ class Cluster:
         self.environment = environment
         self.user = user
 
-    def call(self, *words, check=True):
+    def call(self, *words, check=True, **variables):
+        """Run a command, with some more environment variables."""
         done = subprocess.run(
             [*self.user, *map(str, words)],
-            env=self.environment, capture_output=True, text=True, check=False,
+            env=self.environment | variables, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert not check or done.returncode == 0, done.stderr
         return done
 
-    def repro(self, *words, check=True):
-        return self.call(sys.executable, "-m", "repro.cli", *words, check=check)
+    def repro(self, *words, check=True, **variables):
+        return self.call(sys.executable, "-m", "repro.cli", *words, check=check, **variables)
 
     def submit(self, suite, *words, **changes):
         """Submit tiny trainings; returns the job's number."""

@@ -68,6 +68,7 @@ ReturnToService=2
 SlurmdParameters=config_overrides
 KillWait=5
 MinJobAge=300
+MaxArraySize=9
 GresTypes=gpu
 NodeName=$H NodeAddr=$A Gres=gpu:1 CPUs=${SLURM_TEST_CPUS:-8} RealMemory=$mem State=UNKNOWN
 # a job in the one partition may take the place of one in the other

@@ -77,6 +77,46 @@ def test_six_runs_one_deleted_and_submitted_again(cluster, suite):
     assert_same_run(gone, kept)
 
 
+def test_runs_that_wait_are_known_whatever_becomes_of_the_answer(cluster, suite):
+    """More jobs than an array may have, a foreign environment, and an sbatch that is not heard."""
+    tools = suite.with_name("lossy-tools")
+    cluster.call("mkdir", tools)
+    lossy = (
+        f'{shutil.which("sbatch")} "$@" >/dev/null\n'
+        "echo 'sbatch: error: Batch job submission failed: Socket timed out on send/recv "
+        "operation' >&2; exit 1"
+    )
+    cluster.call("sh", "-c", 'echo "#!/bin/sh\n$1" >$0; chmod +x $0', tools / "sbatch", lossy)
+    words = ["submit", "pong", "--extra=--hold", *tiny(), "--out", suite, "--run"]
+    refused = cluster.repro(*words, "--seeds", "0-10", check=False)
+    assert refused.returncode == 1
+    assert "Invalid job array specification" in refused.stderr
+    sent = cluster.repro(
+        *words, "--seeds", "0-10", "--max-array", 8, SBATCH_JOB_NAME="mine", SBATCH_WAIT="1"
+    )
+    counts = [line.split(" as job ")[0] for line in sent.stdout.splitlines()]
+    assert counts == ["8 runs submitted", "3 runs submitted"]
+    words += ["--seeds", "0-11"]
+    lost = cluster.repro(*words, check=False, PATH=f"{tools}:{cluster.environment['PATH']}")
+    assert lost.returncode == 1
+    assert "jobs/4/submit.sh is in the queue all the same" in lost.stderr
+    foreign = {"SQUEUE_STATES": "RUNNING", "SQUEUE_USERS": "root", "SQUEUE_FORMAT": "%A"}
+    again = cluster.repro(*words, **foreign)
+    assert again.stdout == f"nothing to submit to {suite}: 12 runs: 12 queued\n"
+    assert {one["state"] for one in cluster.status(suite).values()} == {"queued"}
+    cluster.call("scancel", "--state=PENDING", "--quiet", *set(cluster.queue("%F")) - {""})
+    cluster.wait_empty()
+
+
+def test_a_suite_may_have_an_odd_name(cluster, suite):
+    odd = suite / 'it\'s 100% #1, (a) [b] {c} é $HOME & "more"; |x|'
+    cluster.submit(odd, "pong", frames=1_200)
+    cluster.wait(lambda: cluster.status(odd)["pong", 0]["state"] == "running")
+    cluster.wait_end(odd / "pong" / "seed-0")
+    assert (odd / "jobs" / "1" / "0.log").exists()
+    assert cluster.status(odd)["pong", 0]["state"] == "done"
+
+
 def test_usr1_saves_and_the_job_goes_on_exactly(cluster, suite, whole):
     job = cluster.submit(suite, "breakout", "pong", "--games-per-job", 2)
     run, other = suite / "breakout" / "seed-0", suite / "pong" / "seed-0"

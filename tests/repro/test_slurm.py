@@ -4,14 +4,14 @@ import dataclasses
 import json
 import os
 import re
-import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from command_line import executable, use
 
-from repro import cli, config, flags, machine, records, site, slurm, submit
+from repro import config, flags, machine, records, site, slurm, submit
 from repro.config import ConfigError
 from repro.replay import ReplayMemory
 from repro.run import Run
@@ -19,23 +19,6 @@ from repro.run import Run
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden" / "submit.sh"
 TEMPLATE = ROOT / "scripts" / "sbatch_template.sh"
-
-
-def executable(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("#!/bin/bash\n" + text)
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    return path
-
-
-def use(capsys, *words):
-    """One call of the command line in this process: exit code, output, errors."""
-    try:
-        code = cli.main(list(map(str, words)))
-    except SystemExit as end:
-        code = int(end.code or 0)
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 @pytest.fixture
@@ -408,10 +391,9 @@ def test_what_squeue_knows_of_is_not_submitted_again(tmp_path, capsys, tools):
     [
         (None, "there is no sbatch here"),
         ("echo 'sbatch: error: invalid account' >&2; exit 1", "sbatch: error: invalid account"),
-        ("echo hello", "without a job number"),
     ],
 )
-def test_a_submission_that_fails_leaves_nothing(tmp_path, capsys, tools, sbatch, needle):
+def test_a_submission_that_is_refused_leaves_no_record(tmp_path, capsys, tools, sbatch, needle):
     if sbatch:
         executable(tools / "sbatch", sbatch)
     failure = tmp_path / "s" / "pong" / "seed-0" / "failure.json"
@@ -421,7 +403,7 @@ def test_a_submission_that_fails_leaves_nothing(tmp_path, capsys, tools, sbatch,
     assert (code, out) == (1, "")
     assert needle in err
     assert len(err.splitlines()) == 1
-    assert not list((tmp_path / "s" / "jobs").iterdir())
+    assert [path.name for path in (tmp_path / "s" / "jobs").rglob("*")] == [".lock", "1"]
     assert failure.read_text() == "{}\n"
 
 
@@ -455,6 +437,22 @@ def test_a_queue_that_cannot_be_asked_stops_a_submission(tmp_path, capsys, tools
         (["pong", "--time", "1", "--signal-seconds", "90"], "half the time limit"),
         (["pong", "--games-per-job", "0"], "at least 1"),
         (["pong", "--memory-gb", "-1"], "zero or more"),
+        (["pong", "--memory-gb", "nan"], "memory_gb must be zero or more"),
+        (["pong", "--memory-gb", "inf"], "memory_gb must be zero or more"),
+        (["pong", "--memory-gb", "1e300"], "memory_gb must be zero or more"),
+        (["pong", "--site", "{tmp}/nan.toml"], "memory_gb must be zero or more"),
+        (["pong", "--max-array", "0"], "max_array must be at least 1"),
+        (["pong", "--time", "9" * 5_000], "is not a limit"),
+        (["pong", "--setup", "a\0b"], "setup must be one line of printable"),
+        (["{tmp}/latin"], "latin: 'utf-8' codec can't decode"),
+        (["all", "--preset", "cartpole"], "`all` are the Atari games"),
+        (["../../evil", "--preset", "cartpole"], "'../../evil' is no environment's name"),
+        (["..", "--preset", "cartpole"], "'..' is no environment's name"),
+        (["{tmp}/escape", "--preset", "cartpole"], "'a/../b' is no environment's name"),
+        (["pong", "--out", "{tmp}/a\\b"], "has a backslash or a control character"),
+        (["pong", "--out", "{tmp}/a\nb"], "has a backslash or a control character"),
+        (["pong", "--out", "{tmp}/a\x1bb"], "has a backslash or a control character"),
+        (["pong", "--out", "{tmp}/a\udcffb"], "has a backslash or a control character"),
         (["pong", "--extra=qos"], "not an option of sbatch"),
         (["pong", "--account", "a\nb"], "one line"),
         (["pong", "--site", "{tmp}/none.toml"], "cannot read the site file"),
@@ -468,6 +466,9 @@ def test_a_queue_that_cannot_be_asked_stops_a_submission(tmp_path, capsys, tools
 )
 def test_wrong_use_is_one_line_and_exit_code_2(words, needle, tmp_path, capsys):
     (tmp_path / "empty").write_text("\n# nothing\n")
+    (tmp_path / "latin").write_bytes(b"pong\n\xe9\n")
+    (tmp_path / "escape").write_text("a/../b\n")
+    (tmp_path / "nan.toml").write_text("memory_gb = nan\n")
     (tmp_path / "broken.toml").write_text("cpus = \n")
     (tmp_path / "unknown.toml").write_text('partion = "gpu"\n')
     (tmp_path / "type.toml").write_text('cpus = "four"\n')

@@ -1,38 +1,31 @@
 """`repro status` on made-up run directories in every state, with a made-up squeue."""
 
 import csv
+import dataclasses
 import datetime
 import fcntl
 import json
 import os
+import random
 import re
-import stat
+import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
+from command_line import executable, use
 
-from repro import cli, config, job, records, survey
+from repro import config, job, records, status, survey
 from repro.games import GAMES
+from repro.run import Run
 from repro.slurm import Queued
 
 SCORES = Path(__file__).parents[2] / "paper_tables" / "reference" / "nature2015_scores.csv"
 LONG_AGO = 86_400
-
-
-def executable(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("#!/bin/bash\n" + text)
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-
-
-def use(capsys, *words):
-    try:
-        code = cli.main(list(map(str, words)))
-    except SystemExit as end:
-        code = int(end.code or 0)
-    said = capsys.readouterr()
-    return code, said.out, said.err
+NATURE = config.preset("nature")
+ELSEWHERE = {"host": "node-17", "pid": 4321, "since": "2026-01-02 03:04:05+00:00"}
 
 
 def write_table(path, rows):
@@ -44,10 +37,10 @@ def write_table(path, rows):
 
 
 def begin(suite, game, seed, frames=40_000_000, rate=1_000.0, age_seconds=0.0, evaluations=()):
-    """A run directory that was last touched so long ago; evaluations are (step, returns)."""
+    """A run that another host last touched so long ago; evaluations are (step, returns)."""
     run = records.run_path(suite, game, seed)
     run.mkdir(parents=True)
-    chosen = config.to_dict(config.preset("nature"))
+    chosen = config.to_dict(NATURE)
     records.write_json(run / "config.json", {"game": game, "seed": seed, "config": chosen})
     step = frames // 4
     write_table(
@@ -65,7 +58,7 @@ def begin(suite, game, seed, frames=40_000_000, rate=1_000.0, age_seconds=0.0, e
             for n, score in enumerate(returns)
         ],
     )
-    (run / ".lock").touch()
+    (run / ".lock").write_text(json.dumps(ELSEWHERE) + "\n")
     when = time.time() - age_seconds
     for file in run.iterdir():
         os.utime(file, (when, when))
@@ -176,12 +169,65 @@ def test_a_lock_that_is_held_here_is_seen_and_not_taken(suite):
 
 def test_a_start_that_came_to_nothing_is_not_at_work(tmp_path):
     """For lack of memory, say: it leaves config.json alone."""
-    chosen = config.to_dict(config.preset("nature"))
+    chosen = config.to_dict(NATURE)
     run = records.run_path(tmp_path, "pong", 0)
     run.mkdir(parents=True)
     records.write_json(run / "config.json", {"game": "pong", "seed": 0, "config": chosen})
     found = look(tmp_path)["pong", 0]
     assert (found.state, found.frames, found.note) == ("stale", 0, "")
+
+
+TAKES_THE_LOCK = """
+import os, signal, sys
+from pathlib import Path
+from repro.lock import Lock
+lock = Lock(Path(sys.argv[1]))
+lock.take()
+if sys.argv[2] == "killed":
+    os.kill(os.getpid(), signal.SIGKILL)
+lock.release()
+"""
+
+
+@pytest.mark.parametrize("end", ["killed", "let go"])
+def test_a_process_of_this_host_that_is_gone_is_known_to_be_gone(tmp_path, capsys, end):
+    """However fresh its files are; and what it left is submitted again."""
+    run = begin(tmp_path, "pong", 0)
+    (run / ".lock").unlink()
+    subprocess.run([sys.executable, "-c", TAKES_THE_LOCK, run, end], check=False)
+    assert bool((run / ".lock").read_text()) == (end == "killed")
+    assert look(tmp_path)["pong", 0].state == "stale"
+    records.write_json(
+        run / "config.json", {"schema": 1, **Run("pong", 0, "nature", NATURE).identity()}
+    )
+    code, out, err = use(capsys, "submit", "pong", "--out", tmp_path)
+    assert code == 0
+    assert "'pong 0'" in out
+    assert "element 0: pong seed 0 (stale after 40,000,000 frames)" in err
+
+
+def test_a_start_that_failed_touches_a_lock_and_is_not_at_work(tmp_path):
+    run = records.run_path(tmp_path, "pong", 0)
+    run.mkdir(parents=True)
+    records.write_json(run / "config.json", {"config": config.to_dict(NATURE)})
+    (run / ".lock").touch()
+    assert look(tmp_path)["pong", 0].state == "stale"
+
+
+@pytest.mark.parametrize(
+    ("age_seconds", "state"), [(0, "running"), (590, "running"), (610, "stale")]
+)
+def test_another_hosts_lock_is_believed_for_ten_minutes(tmp_path, age_seconds, state):
+    begin(tmp_path, "pong", 0, age_seconds=age_seconds)
+    assert look(tmp_path)["pong", 0].state == state
+
+
+def test_where_locks_cannot_be_listed_this_host_is_believed_too(tmp_path, monkeypatch):
+    run = begin(tmp_path, "pong", 0)
+    (run / ".lock").write_text(json.dumps(ELSEWHERE | {"host": socket.gethostname()}))
+    assert look(tmp_path)["pong", 0].state == "stale"
+    monkeypatch.setattr(survey, "_locked_inodes", lambda: None)
+    assert look(tmp_path)["pong", 0].state == "running"
 
 
 def test_a_silent_job_a_failing_run_and_a_job_that_could_not_start(tmp_path):
@@ -196,11 +242,130 @@ def test_a_silent_job_a_failing_run_and_a_job_that_could_not_start(tmp_path):
     assert (found["pong", 2].state, found["pong", 2].note) == ("missing", "python: not found")
 
 
-def test_a_damaged_file_stops_nothing(tmp_path):
+# --- damage ----------------------------------------------------------------------------------
+
+
+def whole_run(suite, game, seed):
+    """With every file that a run can have at once; returns them."""
+    run = begin(suite, game, seed, 800_000, evaluations=[(100_000, [3.0, 5.0]), (200_000, [4.0])])
+    best_weights(run, 100_000)
+    records.write_json(run / "done.json", {"mean_return": 4.5, "frames": 800_000})
+    records.write_json(run / "failure.json", {"failures": 3, "exit_code": 1, "last_line": "no"})
+    note(suite, game, seed, ("started", 300), ("failed", 200), ("started", 100))
+    return [*run.iterdir(), job.events_file(suite, game, seed)]
+
+
+def test_single_bytes_and_cuts_anywhere_hide_no_run(tmp_path):
+    """Seeded. What is left of the damaged run must still be a line of the table, and JSON."""
+    generator = random.Random(4)
+    for seed in range(3):  # whole; given up; at work
+        whole_run(tmp_path, "pong", seed)
+    others = [whole_run(tmp_path, "pong", seed) for seed in (3, 4, 5)]
+    for seed in (1, 2, 4, 5):
+        (records.run_path(tmp_path, "pong", seed) / "done.json").unlink()
+    for seed in (2, 5):
+        (records.run_path(tmp_path, "pong", seed) / "failure.json").unlink()
+    before = look(tmp_path)
+    assert [one.state for one in before.values()] == ["done", "dead", "running"] * 2
+    files = [file for paths in others for file in paths if file.exists()]
+    assert len(files) == 3 * 8 - 3
+    for _ in range(25):
+        for file in files:
+            content = file.read_bytes()
+            place = generator.randrange(len(content))
+            damaged = bytearray(content)
+            damaged[place] = generator.choice(
+                [0, 10, 13, 34, 44, 45, 255, generator.randrange(256)]
+            )
+            file.write_bytes(generator.choice([damaged, content[:place]]))
+            found = look(tmp_path)
+            assert list(found) == list(before)
+            assert all(found["pong", seed] == before["pong", seed] for seed in range(3))
+            assert status.table(list(found.values())).count("\n") == 8
+            json.dumps([dataclasses.asdict(one) for one in found.values()], allow_nan=False)
+            file.write_bytes(content)
+    assert look(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "lost"),
+    [
+        ("config.json", '{"config": []}', {"planned_frames": 0}),
+        ("config.json", '{"config": {"training": {"frames": "x"}}}', {"planned_frames": 0}),
+        ("config.json", '{"config": {"training": {"frames": -4}}}', {"planned_frames": 0}),
+        ("config.json", "[" * 100_000, {"planned_frames": 0}),
+        ("learning.csv", "step,frame\n1,2\n", {"frames": 0, "frames_per_second": None}),
+        ("evaluations.csv", '"\xff', {"last_score": None, "best_score": None}),
+        ("evaluations.csv", "kind,stop\n", {"last_score": None, "best_score": None}),
+        ("best.safetensors", "\xff" * 99, {"best_score": None}),
+        ("best.safetensors", "\2\0\0\0\0\0\0\0[]", {"best_score": None}),
+        ("best.safetensors", "", {"best_score": None}),
+        ("pong-seed-0.csv", "time,event\n", {"attempts": 0}),
+    ],
+)
+def test_a_damaged_file_is_named_and_the_others_are_read(tmp_path, name, content, lost):
+    files = {file.name: file for file in whole_run(tmp_path, "pong", 0)}
+    for marker in ("done.json", "failure.json"):
+        files[marker].unlink()
+    before = dataclasses.asdict(look(tmp_path)["pong", 0])
+    assert (before["frames"], before["last_score"], before["best_score"]) == (800_000, 4.0, 4.0)
+    files[name].write_text(content, encoding="latin-1")
+    found = dataclasses.asdict(look(tmp_path)["pong", 0])
+    assert found["note"].startswith(f"damaged: {name}")
+    may_change = {"note", "last_percent", "best_percent", "seconds_left", *lost}
+    assert {key: found[key] for key in lost} == lost
+    assert all(found[key] == before[key] for key in found.keys() - may_change)
+
+
+@pytest.mark.parametrize(
+    "row", ["x,9,1\n", "9,x,1\n", "\u00b2,9,1\n", '"9,9,1\n', "9,9,nan\n", "9\n"]
+)
+def test_a_row_that_is_no_row_counts_as_absent(tmp_path, row):
     run = begin(tmp_path, "pong", 0)
-    for name in ("config.json", "learning.csv", "evaluations.csv", "best.safetensors"):
-        (run / name).write_bytes(b"\xff{,\n\n1,2")
-    assert look(tmp_path)["pong", 0].frames == 0
+    (run / "learning.csv").write_text("step,frames,frames_per_second\n1,4,50\n" + row)
+    found = look(tmp_path)["pong", 0]
+    assert (found.frames, found.frames_per_second, found.note) == (4, 50.0, "")
+
+
+def test_a_damaged_failure_json_still_says_that_the_run_was_given_up(tmp_path):
+    run = begin(tmp_path, "pong", 0)
+    (run / "failure.json").write_text("{")
+    found = look(tmp_path)["pong", 0]
+    assert (found.state, found.note) == ("dead", "damaged: failure.json")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"mean_return": "x"}',
+                                     '{"mean_return": 1, "frames": "x"}'])  # fmt: skip
+def test_a_damaged_marker_is_named_and_not_submitted(tmp_path, capsys, content):
+    run = begin(tmp_path, "pong", 0)
+    records.write_json(
+        run / "config.json", {"schema": 1, **Run("pong", 0, "nature", NATURE).identity()}
+    )
+    (run / "done.json").write_text(content)
+    found = look(tmp_path)["pong", 0]
+    assert found.state == "dead"
+    assert found.note == "damaged: done.json; remove done.json to finish the run again"
+    code, out, err = use(capsys, "submit", "pong", "breakout", "--out", tmp_path)
+    assert (code, out) == (2, "")
+    assert err == f"repro: {run}/done.json is damaged; remove it to finish the run again\n"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": 5}, {"name": None}, {"frames": None}, {"frames": "x"}, {"cluster": 3},
+        {"elements": None}, {"elements": [["pong", 0]]}, {"elements": [[["pong", "0"]]]},
+        {"elements": [[[1, 0]]]}, {"elements": 7},
+    ],
+)  # fmt: skip
+def test_a_damaged_record_of_a_submission_is_one_line(tmp_path, capsys, change):
+    plan(tmp_path, [["pong", 0]])
+    file = tmp_path / "jobs" / "1" / "submission.json"
+    records.write_json(file, records.read_json(file) | change)
+    for words in (["status", tmp_path], ["submit", "pong", "--out", tmp_path]):
+        code, out, err = use(capsys, *words)
+        assert (code, out) == (2, "")
+        assert err == f"repro: {file} is damaged; mend or remove it\n"
 
 
 # --- numbers ---------------------------------------------------------------------------------

@@ -1,0 +1,254 @@
+"""`repro submit --run`: several arrays, answers that do not come, two submissions at once."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from command_line import executable, use
+
+from repro import slurm
+
+
+@pytest.fixture
+def tools(tmp_path, monkeypatch):
+    """A folder that is all of PATH: a machine may have the real sbatch."""
+    folder = tmp_path / "tools"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    for name in [name for name in os.environ if name.startswith(("SQUEUE", "SBATCH", "SLURM"))]:
+        monkeypatch.delenv(name)
+    return folder
+
+
+def record(suite, number):
+    return json.loads((suite / "jobs" / str(number) / "submission.json").read_text())
+
+
+def begin(*words):
+    """`repro` in a process of its own."""
+    command = [sys.executable, "-m", "repro.cli", *map(str, words)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(path, process):
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+
+
+# --- more runs than an array may have ------------------------------------------------------
+
+
+# As SLURM: the number after the last index must not be above MaxArraySize.
+REFUSES_LONG_ARRAYS = """
+while read -r line; do [[ $line == "#SBATCH --array=0-"* ]] && last=${line##*-}; done <"$2"
+[ "$last" -lt 3 ] || { echo "sbatch: error: Invalid job array specification" >&2; exit 1; }
+echo $((70 + last))
+"""
+
+
+def test_more_jobs_than_an_array_may_have_are_several_arrays(tmp_path, capsys, tools):
+    executable(tools / "sbatch", REFUSES_LONG_ARRAYS)
+    suite = tmp_path / "suite"
+    words = ["submit", "pong", "breakout", "--seeds", "0-3", "--games-per-job", 2]
+    words += ["--out", suite, "--run"]
+    code, _, err = use(capsys, *words)
+    assert (code, err) == (
+        1,
+        "repro: sbatch failed: sbatch: error: Invalid job array specification\n",
+    )
+    code, out, err = use(capsys, *words, "--max-array", 3)
+    assert code == 0
+    jobs = suite / "jobs"
+    assert out.splitlines() == [
+        f"6 runs submitted as job 72; {jobs}/2/submit.sh",
+        f"2 runs submitted as job 70; {jobs}/3/submit.sh",
+    ]
+    pairs = [[["pong", seed], ["breakout", seed]] for seed in range(4)]
+    assert [record(suite, number)["elements"] for number in (2, 3)] == [pairs[:3], pairs[3:]]
+    lines = err.splitlines()
+    assert lines[0] == "2 arrays of at most 3 jobs"
+    assert lines[1] == "array 2, element 0: pong seed 0"
+    assert lines[-1] == "array 3, element 0: breakout seed 3"
+    # The second was lost: only it is submitted again.
+    waiting = "".join(f"echo 'PENDING|{n}|None|{jobs}/2/submit.sh'\n" for n in range(3))
+    executable(tools / "squeue", waiting)
+    assert use(capsys, *words)[0] == 0
+    assert record(suite, 4)["elements"] == pairs[3:]
+
+
+def test_all_games_with_21_seeds_fit_into_slurms_default(tmp_path, capsys, tools):
+    """1,029 runs; MaxArraySize is 1,001."""
+    code, out, _ = use(capsys, "submit", "all", "--seeds", "0-20", "--out", tmp_path)
+    assert code == 0
+    arrays = [line for line in out.splitlines() if line.startswith("#SBATCH --array")]
+    assert arrays == ["#SBATCH --array=0-999", "#SBATCH --array=0-28"]
+    assert out.count("#!/bin/bash\n") == 2
+
+
+# --- answers that do not come --------------------------------------------------------------
+
+
+NO_ANSWERS = {
+    "timeout": "echo 'sbatch: error: Batch job submission failed: Socket timed out on "
+    "send/recv operation' >&2; exit 1",
+    "zero bytes": "echo 'sbatch: error: Batch job submission failed: Zero Bytes were transmitted "
+    "or received' >&2; exit 1",
+    "silence": "exec /bin/sleep 30",
+    "killed": "kill -KILL $$",
+    "no number": "echo hello",
+}
+
+
+@pytest.mark.parametrize("sbatch", NO_ANSWERS)
+def test_what_may_have_been_accepted_is_not_submitted_again(
+    tmp_path, capsys, tools, monkeypatch, sbatch
+):
+    monkeypatch.setattr(slurm, "_QUERY_SECONDS", 1)
+    suite = tmp_path / "suite"
+    script = suite / "jobs" / "1" / "submit.sh"
+    executable(tools / "sbatch", NO_ANSWERS[sbatch])
+    executable(tools / "squeue", f"echo 'PENDING|0|Priority|{script}'")
+    words = ["submit", "pong", "--out", suite, "--run"]
+    code, out, err = use(capsys, *words)
+    assert (code, out) == (1, "")
+    assert err.endswith(f"; {script} is in the queue all the same, and counts as submitted\n")
+    assert len(err.splitlines()) == 1
+    assert script.exists()
+    assert (record(suite, 1)["job"], record(suite, 1)["elements"]) == (None, [[["pong", 0]]])
+    executable(tools / "sbatch", "echo 8")
+    code, out, _ = use(capsys, *words)
+    assert (code, out) == (0, f"nothing to submit to {suite}: 1 run: 1 queued\n")
+
+
+@pytest.mark.parametrize(
+    ("squeue", "needle"),
+    [
+        ("true", "/jobs/1/submit.sh is not in the queue so far;"),
+        ("echo 'no controller' >&2; exit 1", "is not known (squeue failed: no controller);"),
+        (None, "/jobs/1/submit.sh was accepted is not known;"),
+    ],
+)
+def test_a_job_may_still_come_after_squeue_was_asked(tmp_path, capsys, tools, squeue, needle):
+    suite = tmp_path / "suite"
+    executable(tools / "sbatch", NO_ANSWERS["timeout"])
+    if squeue:
+        executable(tools / "squeue", squeue)
+    words = ["submit", "pong", "--out", suite, "--run"]
+    code, out, err = use(capsys, *words)
+    assert (code, out) == (1, "")
+    assert f"{needle} its runs count as queued for 5 minutes, then as missing\n" in err
+    assert len(err.splitlines()) == 1
+    executable(tools / "squeue", "true")
+    executable(tools / "sbatch", "echo 8")
+    assert use(capsys, *words)[1] == f"nothing to submit to {suite}: 1 run: 1 queued\n"
+    file = suite / "jobs" / "1" / "submission.json"
+    os.utime(file, (time.time() - 310,) * 2)
+    if squeue:  # it came late
+        executable(tools / "squeue", f"echo 'RUNNING|0|None|{suite}/jobs/1/submit.sh'")
+        assert use(capsys, *words)[1] == f"nothing to submit to {suite}: 1 run: 1 running\n"
+    else:  # it never came
+        assert use(capsys, *words)[1] == f"1 runs submitted as job 8; {suite}/jobs/2/submit.sh\n"
+
+
+def test_ctrl_c_while_sbatch_is_at_work(tmp_path, capsys, tools):
+    suite = tmp_path / "suite"
+    called = tmp_path / "called"
+    script = suite / "jobs" / "1" / "submit.sh"
+    executable(tools / "sbatch", f">{called}; exec /bin/sleep 30")
+    executable(tools / "squeue", f"[ -e {called} ] && echo 'PENDING|0|None|{script}'")
+    words = ["submit", "pong", "--out", suite, "--run"]
+    process = begin(*words)
+    wait_for(called, process)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (130, "")
+    assert err.splitlines() == [
+        f"repro: {script} is in the queue all the same, and counts as submitted",
+        "repro: interrupted",
+    ]
+    assert use(capsys, *words)[1] == f"nothing to submit to {suite}: 1 run: 1 queued\n"
+
+
+def test_a_refused_submissions_number_is_not_used_again(tmp_path, capsys, tools):
+    suite = tmp_path / "suite"
+    executable(tools / "sbatch", "echo 'sbatch: error: invalid account' >&2; exit 1")
+    words = ["submit", "pong", "--out", suite, "--run"]
+    assert use(capsys, *words)[0] == 1
+    assert not list((suite / "jobs" / "1").iterdir())
+    executable(tools / "sbatch", "echo 9")
+    code, out, _ = use(capsys, *words)
+    assert (code, out) == (0, f"1 runs submitted as job 9; {suite}/jobs/2/submit.sh\n")
+
+
+# --- what a user's environment says ----------------------------------------------------------
+
+
+def test_squeue_is_asked_for_all_whatever_the_environment_says(
+    tmp_path, capsys, tools, monkeypatch
+):
+    """A squeue that, as the real one, shows no job in another state than SQUEUE_STATES."""
+    suite = tmp_path / "suite"
+    waiting = f"echo 'PENDING|0|None|{suite}/jobs/1/submit.sh'"
+    executable(tools / "sbatch", "echo 5")
+    executable(
+        tools / "squeue",
+        f'[ "$SQUEUE_STATES$SQUEUE_USERS$SQUEUE_PARTITION$SLURM_CLUSTERS" ] || {waiting}',
+    )
+    words = ["submit", "pong", "--out", suite, "--run"]
+    assert use(capsys, *words)[0] == 0
+    for name in ("SQUEUE_STATES", "SQUEUE_USERS", "SQUEUE_PARTITION", "SLURM_CLUSTERS"):
+        monkeypatch.setenv(name, "RUNNING")
+        assert use(capsys, *words)[1] == f"nothing to submit to {suite}: 1 run: 1 queued\n"
+        monkeypatch.delenv(name)
+
+
+def test_sbatch_keeps_a_users_defaults_but_not_another_name(tmp_path, capsys, tools, monkeypatch):
+    seen = tmp_path / "seen"
+    executable(tools / "sbatch", f"export -p >{seen}; echo 5")
+    for name in ("ACCOUNT", "PARTITION", "JOB_NAME", "WAIT", "ARRAY_INX"):
+        monkeypatch.setenv(f"SBATCH_{name}", "x")
+    assert use(capsys, "submit", "pong", "--out", tmp_path / "s", "--run")[0] == 0
+    names = {line.split("=")[0] for line in seen.read_text().splitlines() if "SBATCH" in line}
+    assert names == {"declare -x SBATCH_ACCOUNT", "declare -x SBATCH_PARTITION"}
+
+
+def test_a_job_on_another_cluster_is_found_there(tmp_path, capsys, tools):
+    suite = tmp_path / "suite"
+    executable(tools / "sbatch", "echo '5;north'")
+    waiting = f"echo 'CLUSTER: north'; echo 'PENDING|0|None|{suite}/jobs/1/submit.sh'"
+    executable(tools / "squeue", f'[[ "$@" != *--clusters=north* ]] || {{ {waiting}; }}')
+    words = ["submit", "pong", "--out", suite, "--run"]
+    assert use(capsys, *words)[0] == 0
+    assert (record(suite, 1)["job"], record(suite, 1)["cluster"]) == ("5", "north")
+    assert use(capsys, *words)[1] == f"nothing to submit to {suite}: 1 run: 1 queued\n"
+
+
+# --- two at once -----------------------------------------------------------------------------
+
+
+def test_two_submissions_at_once_submit_once(tmp_path, capsys, tools):
+    suite = tmp_path / "suite"
+    called, go_on = tmp_path / "called", tmp_path / "go-on"
+    waits = f"echo x >>{called}; while [ ! -e {go_on} ]; do /bin/sleep 0.05; done; echo 3"
+    executable(tools / "sbatch", waits)
+    executable(tools / "squeue", f"echo 'PENDING|0|None|{suite}/jobs/1/submit.sh'")
+    words = ["submit", "pong", "--out", suite, "--run"]
+    first = begin(*words)
+    wait_for(called, first)
+    code, out, err = use(capsys, *words)
+    assert (code, out) == (1, "")
+    assert err.startswith(
+        f"repro: another submission to {suite} is at work: process {first.pid} on "
+        f"{os.uname().nodename} since "
+    )
+    assert len(err.splitlines()) == 1
+    go_on.touch()
+    assert first.communicate(timeout=20)[0].startswith("1 runs submitted as job 3;")
+    code, out, _ = use(capsys, *words)
+    assert (code, out) == (0, f"nothing to submit to {suite}: 1 run: 1 queued\n")
+    assert called.read_text() == "x\n"
