@@ -3,6 +3,7 @@
 checkpoint/ holds the newest two checkpoints and the replay's segments::
 
     segments/                 2,000 transitions each, written once, used by both
+    copies/                   the same once more, as both are lost with a segment
     step-<n>/                 with a + if there was one of that step before
         arrays.safetensors.zst    weights, optimiser, emulator, stacks, pre-drawn transitions
         head..., tail...          the ends of the replay that fill no segment
@@ -10,13 +11,14 @@ checkpoint/ holds the newest two checkpoints and the replay's segments::
 
 A checkpoint is made in a hidden folder, state.json last, and renamed: what is
 called step-<n> was once complete. If the newest is damaged the one before is
-used. What neither needs is removed.
+used, and the newest stays aside as damaged-step-<n> until a next one is
+complete. What neither needs is removed.
 """
 
 import contextlib
 import json
-import os
 import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +29,14 @@ import safetensors
 import safetensors.torch
 from torch import Tensor, nn
 
-from repro import directory, records, segments
+from repro import directory, disk, records, segments
 from repro.replay import ReplayMemory
 from repro.segments import Arrays, DamageError
 
-SCHEMA = 2  # of this folder; 1 had the whole replay in every checkpoint
+# Of this folder: 1 had the whole replay in every checkpoint, 2 each segment only once.
+SCHEMA = 3
 _KEPT = 2
+_ASIDE = "damaged-"
 _TYPES = {"run": dict, "step": int, "files": dict, "segments": dict, "values": dict}
 _ARRAYS = f"arrays{segments.SUFFIX}"
 
@@ -63,10 +67,11 @@ class Checkpoints:
         self, folder: Path, run: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
     ) -> None:
         self._folder = folder
-        self._segments = folder / "segments"
+        self._shared = segments.Shared(folder / "segments", folder / "copies")
         self._run = dict(run)
         self._defaults = dict(defaults or {})
         self._kept: dict[Path, dict[str, str]] = {}  # the segments each needs; the newest is last
+        self._saves = 0
 
     def save(self, step: int, state: Mapping[str, Any], memory: ReplayMemory | None) -> None:
         """Write a checkpoint, and only then remove the one before the last.
@@ -80,7 +85,7 @@ class Checkpoints:
             OSError: if it cannot be written; the older checkpoints are left as they were.
         """
         self._folder.mkdir(exist_ok=True)
-        self._segments.mkdir(exist_ok=True)
+        self._shared.make_folders()
         place = self._folder / f"step-{step:09d}"
         while place.exists():  # the same step, of which more has been evaluated since
             place = place.with_name(f"{place.name}+")
@@ -88,35 +93,24 @@ class Checkpoints:
         try:
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir()
-            needed: dict[str, str] = {}
-            files: dict[str, str] = {}
-            if memory is not None:
-                known = next(reversed(self._kept.values()), {})
-                needed, files = segments.store(memory, self._segments, unfinished, known)
-            arrays: Arrays = {}
-            content = {"state": state, "memory": None if memory is None else memory.state()}
-            values = _pack(content, "", arrays)
-            files[_ARRAYS] = segments.write(unfinished / _ARRAYS, arrays)
-            sync(self._segments)
-            whole = {
-                "schema": SCHEMA, "run": self._run, "step": step,
-                "files": files, "segments": needed, "values": values,
-            }  # fmt: skip
-            records.write_json(unfinished / "state.json", whole | {"checksum": _checksum(whole)})
+            needed = self._write(unfinished, step, state, memory)
             unfinished.rename(place)
-            sync(self._folder)
+            disk.sync(self._folder)
         except BaseException:
-            with contextlib.suppress(OSError):  # the first error says more
+            with contextlib.suppress(OSError, RuntimeError):  # the first error says more
                 self._remove_the_rest()
             raise
         self._kept = dict([*self._kept.items(), (place, needed)][-_KEPT:])
+        for aside in self._aside():
+            _remove(aside)
         self._remove_the_rest()
+        self._tell_of_damage()
 
     def load(self, memory: ReplayMemory) -> Saved | None:
         """Read the newest checkpoint that is not damaged, ``None`` if there is none at all.
 
-        Newer ones, and whatever a killed writer left, are then removed: they belong to steps
-        that will be made again.
+        Newer ones are then set aside: they belong to steps that will be made again. What a
+        killed writer left is removed.
 
         Args:
             memory: filled with the replay, unless the checkpoint is without.
@@ -124,22 +118,25 @@ class Checkpoints:
         Raises:
             CheckpointError: if all are damaged, or belong to another run or version. Nothing
                 is removed then.
+            UnreadableError: if one cannot be read now. Nothing is removed then.
         """
-        places = sorted(self._folder.glob("step-*"), reverse=True)
+        found = [place for place in disk.items(self._folder) if place.name.startswith("step-")]
+        places = found[::-1]
         damage = []
         for index, place in enumerate(places):
             try:
-                saved, self._kept = self._read(place, memory)
+                saved, needed = self._read(place, memory)
             except DamageError as error:
                 damage.append(f"{place.name}: {error}")
                 continue
-            for older in places[index + 1 : index + _KEPT]:
-                with contextlib.suppress(DamageError, CheckpointError):  # else of no use: removed
-                    self._kept = {older: self._whole(older)["segments"], **self._kept}
-            self._remove_the_rest()
+            self._keep(place, needed, places[index + 1 :], places[:index])
+            self._tell_of_damage()
             if damage:
-                notice = f"{self._folder} is damaged ({'; '.join(damage)}); going on from"
-                return Saved(saved.step, saved.state, f"{notice} {place.name}")
+                notice = (
+                    f"{self._folder} is damaged ({'; '.join(damage)}); going on from {place.name}, "
+                    "what is damaged stays aside until the next checkpoint"
+                )
+                return Saved(saved.step, saved.state, notice)
             return saved
         if places:
             raise CheckpointError(
@@ -149,24 +146,64 @@ class Checkpoints:
         self._remove_the_rest()
         return None
 
-    def _read(self, place: Path, memory: ReplayMemory) -> tuple[Saved, dict[Path, dict[str, str]]]:
+    def _write(
+        self, folder: Path, step: int, state: Mapping[str, Any], memory: ReplayMemory | None
+    ) -> dict[str, str]:
+        """Write a checkpoint's own files and new segments; returns the segments it needs."""
+        needed: dict[str, str] = {}
+        files: dict[str, str] = {}
+        if memory is not None:
+            known = next(reversed(self._kept.values()), {})
+            self._saves += 1
+            needed, files = segments.store(memory, self._shared, folder, known, self._saves)
+        arrays: Arrays = {}
+        content = {"state": state, "memory": None if memory is None else memory.state()}
+        values = _pack(content, "", arrays)
+        files[_ARRAYS] = segments.write(arrays, folder / _ARRAYS)
+        self._shared.sync()
+        whole = {
+            "schema": SCHEMA, "run": self._run, "step": step,
+            "files": files, "segments": needed, "values": values,
+        }  # fmt: skip
+        records.write_json(folder / "state.json", whole | {"checksum": _checksum(whole)})
+        return needed
+
+    def _keep(
+        self, place: Path, needed: dict[str, str], older: list[Path], damaged: list[Path]
+    ) -> None:
+        """Keep a checkpoint and the one before it; set those aside that are of no use."""
+        self._kept = {place: needed}
+        for before in older[: _KEPT - 1]:
+            try:
+                self._kept = {before: self._whole(before)["segments"], **self._kept}
+            except (DamageError, CheckpointError):
+                damaged = [*damaged, before]
+        for useless in damaged:
+            aside = useless.with_name(f"{_ASIDE}{useless.name}")
+            _remove(aside)
+            useless.rename(aside)
+        if damaged:
+            disk.sync(self._folder)  # before anything is undone that they would miss
+        self._remove_the_rest()
+
+    def _read(self, place: Path, memory: ReplayMemory) -> tuple[Saved, dict[str, str]]:
         whole = self._whole(place)
         try:
             arrays = segments.read(place / _ARRAYS, whole["files"][_ARRAYS])
             content = _unpack(whole["values"], arrays)
             if content["memory"] is not None:
                 segments.restore(
-                    memory, content["memory"], self._segments, place,
+                    memory, content["memory"], self._shared, place,
                     whole["segments"], whole["files"],
                 )  # fmt: skip
-            return Saved(whole["step"], content["state"]), {place: whole["segments"]}
+            return Saved(whole["step"], content["state"]), whole["segments"]
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise DamageError(f"its parts do not fit together: {error}") from error
 
     def _whole(self, place: Path) -> dict[str, Any]:
         """Read state.json, which must be of this version and run."""
         try:
-            whole = json.loads((place / "state.json").read_text())
+            whole = json.loads(disk.read_bytes(place / "state.json"))
             schema = whole["schema"]
             if schema == SCHEMA:
                 if whole.pop("checksum") != _checksum(whole):
@@ -189,20 +226,27 @@ class Checkpoints:
         return whole  # type: ignore[no-any-return]
 
     def _remove_the_rest(self) -> None:
-        """Remove what no checkpoint that is kept needs."""
-        names = {"segments", *(place.name for place in self._kept)}
-        needed = set().union(*self._kept.values())
-        rest = [item for item in self._list(self._folder) if item.name not in names]
-        rest += [item for item in self._list(self._segments) if item.name not in needed]
+        """Remove what no checkpoint that is kept needs, nor one that is set aside."""
+        aside = self._aside()
+        kept = {"segments", "copies", *(place.name for place in [*self._kept, *aside])}
+        rest = [item for item in disk.items(self._folder) if item.name not in kept]
+        if not aside:  # it may need any of them
+            rest += self._shared.rest(set().union(*self._kept.values()))
         for item in rest:
-            if item.is_dir():
-                shutil.rmtree(item, ignore_errors=True)
-            else:
-                item.unlink(missing_ok=True)
+            _remove(item)
 
-    @staticmethod
-    def _list(folder: Path) -> list[Path]:
-        return list(folder.iterdir()) if folder.is_dir() else []
+    def _aside(self) -> list[Path]:
+        """Damaged checkpoints, which stay until there is a better one."""
+        return [item for item in disk.items(self._folder) if item.name.startswith(_ASIDE)]
+
+    def _tell_of_damage(self) -> None:
+        """Name on standard error what was damaged and is mended: a disk may be failing."""
+        damaged = self._shared.damaged()
+        if damaged:
+            more = f" (and {len(damaged) - 1} more)" if damaged[1:] else ""
+            print(
+                f"repro: {damaged[0]}{more} was damaged; mended, nothing is lost", file=sys.stderr
+            )
 
 
 def newest_step(folder: Path) -> int | None:
@@ -234,25 +278,24 @@ def load_weights(path: Path, network: nn.Module) -> int:
             return int((file.metadata() or {})["step"])
     except FileNotFoundError as error:
         raise CheckpointError(f"there are no weights at {path}; train first") from error
-    except (OSError, RuntimeError, LookupError, safetensors.SafetensorError) as error:
+    except (OSError, RuntimeError, LookupError, ValueError, safetensors.SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(
             f"{path} does not hold this network's weights ({reason}); restore or remove it"
         ) from error
 
 
-def sync(path: Path) -> None:
-    """Wait until what was written to a file or folder, by anyone, is on the disk."""
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
+def _remove(item: Path) -> None:
+    """Remove a file or folder, if it is there."""
+    if item.is_dir():
+        shutil.rmtree(item, ignore_errors=True)
+    else:
+        item.unlink(missing_ok=True)
 
 
 def _checksum(whole: Mapping[str, Any]) -> str:
     """Of what state.json holds besides, whatever the order of its keys."""
-    return segments.checksum(json.dumps(json.loads(json.dumps(whole)), sort_keys=True).encode())
+    return disk.checksum(json.dumps(json.loads(json.dumps(whole)), sort_keys=True).encode())
 
 
 def _pack(value: Any, path: str, arrays: Arrays) -> Any:

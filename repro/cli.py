@@ -103,7 +103,7 @@ def _train(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... [default cpu]")
     parser.add_argument(
-        "--threads", type=count, metavar="N", help="processor threads [default: all cores]"
+        "--threads", type=flags.threads, metavar="N", help="processor threads [default: all cores]"
     )
     parser.add_argument("--quiet", action="store_true", help="no progress line")
     flags.add_settings(parser, default)

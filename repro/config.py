@@ -2,9 +2,10 @@
 
 import dataclasses
 import typing
-from typing import Any
+from typing import Any, TypeVar
 
 from repro.settings import AgentConfig, Config, ConfigError, TrainingConfig, settings
+from repro.values import check
 from wrappers.protocol import MACHADO2018, NATURE, NATURE_TEXT, Protocol, ProtocolError
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "to_dict",
 ]
 
+Part = TypeVar("Part")
 PRESETS: dict[str, Config] = {
     "nature": Config(),
     # "Frames" taken at their word, as emulator frames, except where the text itself says
@@ -46,7 +48,7 @@ PRESETS: dict[str, Config] = {
         agent=AgentConfig(
             network="mlp",
             hidden_units=128,
-            replay_steps=50_000,
+            replay_steps=200_000,  # all of it: who forgets the falls, falls again
             minibatch=128,
             learning_starts_steps=2_000,
             target_every_steps=1_000,
@@ -109,25 +111,27 @@ def from_dict(values: dict[str, Any]) -> Config:
     """Rebuild what :func:`to_dict` wrote.
 
     Raises:
-        ConfigError: when a field is missing, unknown or out of range.
+        ConfigError: when a field is missing, unknown, of another type or out of range.
     """
     try:
         return Config(
             environment=values["environment"],
-            protocol=Protocol(**_tuples(Protocol, values["protocol"])),
-            agent=AgentConfig(**values["agent"]),
-            training=TrainingConfig(**values["training"]),
+            protocol=_part(Protocol, values["protocol"], "protocol."),
+            agent=_part(AgentConfig, values["agent"], "agent."),
+            training=_part(TrainingConfig, values["training"], "training."),
         )
-    except (KeyError, TypeError, ProtocolError) as error:
+    except KeyError as error:
+        raise ConfigError(f"not a configuration of this version: no {error}") from error
+    except (TypeError, ProtocolError) as error:
         raise ConfigError(f"not a configuration of this version: {error}") from error
 
 
-def _tuples(kind: type, values: dict[str, Any]) -> dict[str, Any]:
-    """JSON knows no tuples; give those fields back theirs."""
+def _part(kind: type[Part], values: dict[str, Any], prefix: str) -> Part:
+    """One half of a configuration. JSON knows no tuples; those fields get theirs back."""
+    made = {**values}
     hints = typing.get_type_hints(kind)
-    return {
-        name: tuple(value)
-        if isinstance(value, list) and typing.get_origin(hints.get(name)) is tuple
-        else value
-        for name, value in values.items()
-    }
+    for name in made.keys() & hints:
+        if isinstance(made[name], list) and typing.get_origin(hints[name]) is tuple:
+            made[name] = tuple(made[name])
+        check(prefix + name, made[name], hints[name])
+    return kind(**made)

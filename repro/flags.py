@@ -9,8 +9,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
 from repro import config
+from repro.values import LARGEST
 
-_LARGEST = 10**15
+_MOST_THREADS = 1024  # more than any machine has for one process
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -32,7 +33,12 @@ def natural(text: str) -> int:
     return _whole(text, 0, "must be zero or more")
 
 
-def _whole(text: str, least: int, bound: str) -> int:
+def threads(text: str) -> int:
+    """A number of processor threads."""
+    return _whole(text, 1, "must be more than zero", _MOST_THREADS)
+
+
+def _whole(text: str, least: int, bound: str, most: int = LARGEST) -> int:
     try:
         exact = Decimal(text.replace("_", ""))
     except InvalidOperation:
@@ -41,8 +47,8 @@ def _whole(text: str, least: int, bound: str) -> int:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
     if exact < least:
         raise argparse.ArgumentTypeError(f"{bound}, got {text}")
-    if exact > _LARGEST:
-        raise argparse.ArgumentTypeError(f"must be at most {_LARGEST:,}, got {text}")
+    if exact > most:
+        raise argparse.ArgumentTypeError(f"must be at most {most:,}, got {text}")
     return int(exact)
 
 

@@ -1,12 +1,13 @@
 """What this machine has to spare: memory, disk. Standard library only."""
 
 import os
+import resource
 import shutil
 from pathlib import Path
 
 _PROCESS_BYTES = 700_000_000  # torch, emulator and working arrays of a training process
 _STATE_BYTES = 100_000_000  # weights, optimiser and pre-drawn transitions, generously
-# Screens shrink to a thirtieth and less. What two checkpoints share is there once, what the
+# Screens shrink to a thirtieth and less. What checkpoints share is there twice, and what the
 # older one and the one being written have for themselves is at most as much again.
 _SCREENS_SHRINK = 10
 
@@ -22,11 +23,11 @@ def training_memory_bytes(replay_bytes: int) -> int:
 
 def checkpoints_bytes(replay_bytes: int) -> int:
     """Disk for two checkpoints and a third that is being written, compressed."""
-    return 2 * replay_bytes // _SCREENS_SHRINK + 3 * _STATE_BYTES
+    return 4 * replay_bytes // _SCREENS_SHRINK + 3 * _STATE_BYTES
 
 
 def available_memory_bytes() -> int:
-    """Memory that can still be claimed, within a container's or a job's limit."""
+    """Memory that can still be claimed, within a container's, a job's or a process's limit."""
     found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
@@ -34,8 +35,20 @@ def available_memory_bytes() -> int:
                 found.append(int(line.split()[1]) * 1024)
     except OSError:
         pass
-    found += _group_limits_bytes()
+    found += _group_limits_bytes() + _process_limit_bytes()
     return max(min(found), 0)
+
+
+def _process_limit_bytes() -> list[int]:
+    """What ``ulimit -v`` still allows this process."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return []
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except OSError:
+        return [limit]
+    return [limit - pages * os.sysconf("SC_PAGE_SIZE")]
 
 
 def _group_limits_bytes() -> list[int]:

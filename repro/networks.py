@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from repro.dense import Dense
+from repro.machine import LackError
 from repro.settings import AgentConfig, ConfigError
 
 
@@ -133,11 +134,38 @@ def build(
 
     Raises:
         ConfigError: if the network cannot take such observations.
+        LackError: if it does not fit into memory.
     """
-    network = _shape(config, n_actions, observation, generator)
+    check(config, observation)
+    try:
+        network = _shape(config, n_actions, observation, generator)
+    except (RuntimeError, MemoryError) as error:  # how torch says that, too
+        raise LackError(
+            f"a network with hidden layers of {config.hidden_units:,} units does not fit into "
+            "memory; lower --hidden-units"
+        ) from error
     if config.initial_weights == "lecun-normal":
         lecun_normal(network, generator)
     return network
+
+
+def check(config: AgentConfig, observation: tuple[int, ...]) -> None:
+    """Refuse a network that cannot take observations of that shape.
+
+    Raises:
+        ConfigError: naming those that can.
+    """
+    screens = len(observation) == 3
+    if screens == (config.network == "mlp"):
+        raise ConfigError(
+            f"network {config.network!r} cannot take observations of shape {observation}; "
+            "screens need 'nature' or 'linear', vectors 'mlp'"
+        )
+    if config.network == "nature" and observation[1:] != (84, 84):
+        raise ConfigError(
+            f"network 'nature' needs screens of (84, 84), not {observation[1:]}; "
+            "others need network 'linear'"
+        )
 
 
 def _shape(
@@ -146,19 +174,8 @@ def _shape(
     observation: tuple[int, ...],
     generator: torch.Generator | None,
 ) -> nn.Module:
-    screens = len(observation) == 3
-    if screens == (config.network == "mlp"):
-        raise ConfigError(
-            f"network {config.network!r} cannot take observations of shape {observation}; "
-            "screens need 'nature' or 'linear', vectors 'mlp'"
-        )
     if config.network == "mlp":
         return MLP(n_actions, observation, config.hidden_units, generator)
     if config.network == "linear":
         return LinearNetwork(n_actions, observation, generator)
-    if observation[1:] != (84, 84):
-        raise ConfigError(
-            f"network 'nature' needs screens of (84, 84), not {observation[1:]}; "
-            "others need network 'linear'"
-        )
     return NatureCNN(n_actions, observation[0], config.hidden_units, generator)

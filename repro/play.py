@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import gymnasium as gym
 import imageio.v2 as imageio
 import numpy as np
 from numpy.typing import NDArray
@@ -35,29 +36,49 @@ def record(trained: Trained, path: Path, episode: int, max_frames: int) -> dict[
 
     Raises:
         ConfigError: for another ending, or a run that has no screen.
+        OSError: if the file cannot be written.
     """
     if path.suffix not in {".mp4", ".gif"}:
         raise ConfigError(f"{path} must end in .mp4 or .gif")
+    pictures = _pictures(trained, make_screen_env(trained.run), episode, max_frames)
+    try:
+        _try_to_write(path)
+        return _write(path, pictures, trained.run.config.frames_per_step)
+    except OSError as error:
+        reason = error.strerror or str(error).partition("\n")[0]
+        raise OSError(f"{path} cannot be written ({reason}); choose another --out") from error
+
+
+def _try_to_write(path: Path) -> None:
+    """Meet what is wrong with a path here: the writers of videos do not say it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    rate = FRAMES_PER_SECOND / trained.run.config.frames_per_step
+    fresh = not path.exists()
+    path.open("ab").close()
+    if fresh:
+        path.unlink()
+
+
+def _write(
+    path: Path, pictures: Iterator[tuple[Picture, float, int]], frames_per_step: int
+) -> dict[str, Any]:
+    rate = FRAMES_PER_SECOND / frames_per_step
     if path.suffix == ".mp4":
         writer = imageio.get_writer(path, fps=rate, codec="libx264", macro_block_size=1)
     else:
         writer = imageio.get_writer(path, duration=1000 / rate, loop=0)
     made: dict[str, Any] = {"path": str(path), "return": 0.0, "frames": 0, "pictures": 0}
     with writer:
-        for picture, score, frames in _pictures(trained, episode, max_frames):
+        for picture, score, frames in pictures:
             writer.append_data(picture)
             made |= {"return": score, "frames": frames, "pictures": made["pictures"] + 1}
     return made
 
 
 def _pictures(
-    trained: Trained, episode: int, max_frames: int
+    trained: Trained, env: gym.Env[Any, Any], episode: int, max_frames: int
 ) -> Iterator[tuple[Picture, float, int]]:
     """Play; yield the picture, return and frame number before each step and at the end."""
     run, agent = trained.run, trained.agent
-    env = make_screen_env(run)
     names: list[str] = env.unwrapped.get_action_meanings()  # type: ignore[attr-defined]
     seed = evaluate.episode_seed(run.seed, trained.step, episode)
     chance = np.random.default_rng(seed)

@@ -1,9 +1,16 @@
 """The random player on many games, in several processes."""
 
 import concurrent.futures
+import contextlib
 import multiprocessing
-from collections.abc import Sequence
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
+from types import FrameType
 
 from repro import evaluate, records
 from repro.games import Game
@@ -14,11 +21,20 @@ def play_all(games: Sequence[Game], seed: int, episodes: int, suite: Path, jobs:
 
     Raises:
         RunDirectoryError: see :func:`repro.evaluate.run_random`; games already scored stay.
+        SystemExit: on SIGTERM. What has been played stays, the same command goes on from there.
     """
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(min(jobs, len(games)), context) as pool:
-        pending = {pool.submit(_play_one, game.name, seed, episodes, suite): game for game in games}
+    parent, ours = context.Pipe(duplex=False)
+    with (
+        _sigterm_raised(),
+        concurrent.futures.ProcessPoolExecutor(
+            min(jobs, len(games)), context, _end_with_parent, (parent,)
+        ) as pool,
+    ):
         try:
+            pending = {
+                pool.submit(_play_one, game.name, seed, episodes, suite): game for game in games
+            }
             for future in concurrent.futures.as_completed(pending):
                 game, scores = pending[future], future.result()
                 result = evaluate.summary(scores)
@@ -29,7 +45,9 @@ def play_all(games: Sequence[Game], seed: int, episodes: int, suite: Path, jobs:
                     f"{records.run_path(suite, game.name, seed)}",
                     flush=True,
                 )
-        except BaseException:
+        except BaseException as end:
+            if not isinstance(end, Exception):  # a signal: nobody waits for whole games
+                ours.close()
             pool.shutdown(cancel_futures=True)
             raise
 
@@ -38,4 +56,37 @@ def _play_one(game: str, seed: int, episodes: int, suite: Path) -> list[float]:
     for _ in evaluate.run_random(game, seed, episodes, suite):
         pass
     table = records.run_path(suite, game, seed) / "evaluations.csv"
-    return [float(row["return"]) for row in records.read_rows(table)]
+    return evaluate.final_returns(table, "random", 0)
+
+
+def _end_with_parent(parent: Connection) -> None:
+    """End this process, whatever it does, when the other end of the pipe is closed.
+
+    The system closes it when the parent dies, even of SIGKILL. Rows are written whole, and locks
+    are let go by the system, too.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # sent to all by a terminal; the parent decides
+
+    def wait() -> None:
+        parent.poll(None)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+@contextlib.contextmanager
+def _sigterm_raised() -> Iterator[None]:
+    """Make SIGTERM an exception (in the main thread only)."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, _: FrameType | None) -> None:
+        print("repro: stopped; the same command goes on from there", file=sys.stderr)
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -18,20 +18,22 @@ nonfinite/           the minibatch at which the loss stopped being a number, if 
 done.json            written last: the completion marker
 ==================== ======================================================================
 
-One process writes a run at a time. Rows reach the disk as they are made, and
-a resumed run first drops those that are newer than its checkpoint. A file
-that is replaced is written beside, fsynced and renamed over.
+One process writes a run at a time. Rows reach the disk as they are made. A
+checkpoint has a mark of every table; a resumed run makes sure that what was
+there then still is, and drops the rows that are newer. A file that is replaced
+is written beside, fsynced and renamed over.
 """
 
 import csv
 import io
-import itertools
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from repro import disk
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +51,7 @@ TABLES = {
     "evaluations.csv": EVALUATIONS,
     "learning.csv": LEARNING,
 }
+_SOUND = re.compile(r"[\w.,+-]*", re.ASCII)  # numbers and names, as they are written here
 
 
 class RunDirectoryError(RuntimeError):
@@ -63,11 +66,7 @@ def write_atomic(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    disk.sync(path.parent)
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -127,7 +126,21 @@ class Table:
         self._file.close()
 
 
-def trim(path: Path, step: int, final_step: int | None = None) -> None:
+def mark(path: Path) -> str:
+    """What a checkpoint knows of a table: size and checksum."""
+    return disk.checksum(disk.read_bytes(path))
+
+
+def check(path: Path, mark: str) -> None:
+    """Make sure that a table still begins as it was when it was marked.
+
+    Raises:
+        RunDirectoryError: if it was shortened, changed or removed; says what to do.
+    """
+    _marked_bytes(path, _content(path), mark)
+
+
+def trim(path: Path, step: int, final_step: int | None = None, mark: str | None = None) -> None:
     """Drop the rows of a table made after ``step``, and a last line that was cut short.
 
     Args:
@@ -135,32 +148,93 @@ def trim(path: Path, step: int, final_step: int | None = None) -> None:
         step: the last one that stays.
         final_step: likewise for games of a final evaluation, whose step is that of their
             weights [default ``step``]. Those that follow a row that is dropped go too.
+        mark: what :func:`mark` gave at the checkpoint, empty if there was none. What was there
+            then stays. Rows after it can be made again, so a damaged line there, as a power cut
+            leaves, is dropped with what follows. Without a mark it is an error.
+
+    Raises:
+        RunDirectoryError: naming the file, if a row is damaged that cannot be made again.
     """
-    if not path.exists():
+    if not path.exists() and not mark:
         return
-    kept = io.StringIO(newline="")
-    writer = csv.DictWriter(kept, TABLES[path.name], lineterminator="\n")
-    writer.writeheader()
-    limits = {"final": step if final_step is None else final_step}
-    writer.writerows(
-        itertools.takewhile(
-            lambda row: int(row["step"]) <= limits.get(row.get("kind", ""), step), read_rows(path)
-        )
-    )
-    write_atomic(path, kept.getvalue().encode())
+    data, columns = _content(path), TABLES[path.name]
+    end = _marked_bytes(path, data, mark) or _header_bytes(path, data, mark is None)
+    *lines, _ = data[end:].split(b"\n") if end else [b""]
+    for line in lines:
+        row = _row(line, columns)
+        if row is None and mark is None:
+            raise _damaged(path, data[:end].count(b"\n") + 1)
+        if row is None or _is_later(row, step, final_step):
+            break
+        end += len(line) + 1
+    write_atomic(path, data[:end])
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
     """Read the complete rows of a table.
 
     Raises:
-        RunDirectoryError: naming file and line, if a row has too few or too many cells.
+        RunDirectoryError: naming file and line, if a row is damaged.
     """
-    rows = list(csv.DictReader(_whole_lines(path)))
-    for number, row in enumerate(rows, start=2):
-        if None in row or None in row.values() or not row.get("step", "0").isdigit():
-            raise RunDirectoryError(f"{path}, line {number}, is damaged; mend or remove the line")
+    lines = _whole_lines(path).read().encode().splitlines()
+    rows = []
+    for number, line in enumerate(lines[1:], start=2):
+        row = _row(line, lines[0].decode().split(","))
+        if row is None:
+            raise _damaged(path, number)
+        rows.append(row)
     return rows
+
+
+def _content(path: Path) -> bytes:
+    """Of a table; of none, nothing."""
+    try:
+        return disk.read_bytes(path)
+    except FileNotFoundError:
+        return b""
+
+
+def _marked_bytes(path: Path, data: bytes, mark: str | None) -> int:
+    """How much of a table was there when it was marked; it must be there still."""
+    size = int(mark.split()[0]) if mark else 0
+    if mark and disk.checksum(data[:size]) != mark:
+        raise RunDirectoryError(
+            f"{path} was shortened, changed or removed: the checkpoint knows its first {mark}, "
+            f"and it has {len(data)} bytes; restore it, "
+            f"or remove {path.parent / 'checkpoint'} to start afresh"
+        )
+    return size
+
+
+def _header_bytes(path: Path, data: bytes, strict: bool) -> int:
+    """Length of the first line; 0 if it was cut short, or is damaged and need not be right."""
+    header = ",".join(TABLES[path.name]).encode() + b"\n"
+    if data.startswith(header):
+        return len(header)
+    if strict and b"\n" in data:
+        raise RunDirectoryError(f"{path} has other columns than this version writes")
+    return 0
+
+
+def _row(line: bytes, columns: Sequence[str]) -> dict[str, str] | None:
+    """The cells of a line, ``None`` if it is damaged."""
+    text = line.decode(errors="replace")
+    cells = text.split(",")
+    if len(cells) != len(columns) or not _SOUND.fullmatch(text):
+        return None
+    row = dict(zip(columns, cells, strict=True))
+    return row if row.get("step", "0").isdigit() else None
+
+
+def _is_later(row: Mapping[str, str], step: int, final_step: int | None) -> bool:
+    """Whether a row is of a later step."""
+    if final_step is not None and row.get("kind") == "final":
+        step = final_step
+    return int(row["step"]) > step
+
+
+def _damaged(path: Path, line: int) -> RunDirectoryError:
+    return RunDirectoryError(f"{path}, line {line}, is damaged; mend or remove the line")
 
 
 def _whole_lines(path: Path) -> io.StringIO:

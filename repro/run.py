@@ -1,21 +1,40 @@
 """Which training: a run's identity and directory. Loads neither torch nor the emulator."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from repro import config, directory, records
-from repro.config import Config
+from repro import config, directory, records, values
+from repro.config import Config, ConfigError
+
+_FOLDER = re.compile(r"\w[\w.-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Run:
-    """Which training: one game, one seed, one configuration."""
+    """Which training: one game, one seed, one configuration.
+
+    Raises:
+        ConfigError: if the game or the seed could not be part of SUITE/<game>/seed-<n>.
+    """
 
     game: str
     seed: int
     preset: str
     config: Config
+
+    def __post_init__(self) -> None:
+        """Refuse what would lead out of the suite, or into folders within folders."""
+        for name, kind in (("game", str), ("seed", int), ("preset", str)):
+            values.check(name, getattr(self, name), kind)
+        if not _FOLDER.fullmatch(self.game):
+            raise ConfigError(
+                f"game {self.game!r} cannot be the name of a run's folder; "
+                "use a name of letters, digits, '_', '.' and '-'"
+            )
+        if self.seed < 0:
+            raise ConfigError(f"seed must be zero or more, got {self.seed}")
 
     def directory(self, path: Path) -> directory.RunDirectory:
         """The directory that this training writes.
@@ -41,14 +60,17 @@ def run_from(folder: Path) -> Run:
 
     Raises:
         RunDirectoryError: if there is no config.json.
-        ConfigError: if it is not a training's.
+        ConfigError: if it is not a training's, naming what in it is wrong.
     """
-    if not (folder / "config.json").exists():
+    file = folder / "config.json"
+    if not file.exists():
         raise records.RunDirectoryError(f"{folder} is not a run directory: it has no config.json")
-    there = records.read_json(folder / "config.json")
+    there = records.read_json(file)
     if there.get("preset") == "random":
-        raise config.ConfigError(f"{folder} is the random player's, which has no network")
+        raise ConfigError(f"{folder} is the random player's, which has no network")
     try:
         return Run(there["game"], there["seed"], there["preset"], config.from_dict(there["config"]))
     except KeyError as error:
-        raise config.ConfigError(f"{folder} does not hold a training of this version") from error
+        raise ConfigError(f"{folder} does not hold a training of this version") from error
+    except ConfigError as error:
+        raise ConfigError(f"{file} is damaged, restore it: {error}") from error

@@ -1,5 +1,6 @@
 """The two evaluations of a training: a row of evaluations.csv per game."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,17 +36,36 @@ class Scoring:
         self._table = Table(path)
         self._check = check
         self._play = experiment.agent_player(agent, run.config.training.eval_epsilon)
+        self._step, self._games = 0, list[evaluate.Game]()  # of the last periodic evaluation
 
     def periodic(self, step: int) -> list[evaluate.Game]:
-        """The periodic evaluation, of the network after ``step`` training steps."""
-        games = []
+        """The periodic evaluation, of the network after ``step`` training steps.
+
+        Goes on where an interrupted one stopped; the game that was cut short is played again.
+        """
+        if step != self._step:
+            self._step, self._games = step, []
+        budget = self._run.config.training.eval_steps - self.played_steps
         for game in evaluate.play_steps(
-            self._envs.periodic, self._player, self._run.seed, step,
-            self._run.config.training.eval_steps,
-        ):  # fmt: skip
+            self._envs.periodic, self._player, self._run.seed, step, budget, len(self._games)
+        ):
             self._table.append(game.row("periodic", "last", step))
-            games.append(game)
-        return games
+            self._games.append(game)
+        return self._games
+
+    @property
+    def played_steps(self) -> int:
+        """Steps of the games of the last periodic evaluation that are over."""
+        return sum(game.steps for game in self._games)
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint: how far the last periodic evaluation has come."""
+        return {"step": self._step, "games": [dataclasses.asdict(game) for game in self._games]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over what :meth:`state` gave."""
+        self._step = state["step"]
+        self._games = [evaluate.Game(**game) for game in state["games"]]
 
     def final(self, weights: str, step: int) -> dict[str, Any]:
         """The final evaluation; goes on where a killed one stopped, and returns its summary.
@@ -61,9 +81,10 @@ class Scoring:
         ):  # fmt: skip
             self._table.append(game.row("final", weights, step))
         returns = evaluate.final_returns(self._path, weights, step)
-        if len(returns) < self._run.config.training.final_episodes:
+        asked = self._run.config.training.final_episodes
+        if len(returns) < asked:
             raise LostDirectoryError(f"{self._path} has lost games that were just played")
-        return evaluate.summary(returns)
+        return evaluate.summary(returns[:asked])  # `repro evaluate` may have played more
 
     def close(self) -> None:
         """Close the table."""

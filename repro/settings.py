@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from repro.values import ConfigError, check
 from wrappers.protocol import Protocol, setting
 
-
-class ConfigError(ValueError):
-    """A configuration that cannot be run; the message says which field and why."""
+__all__ = ["AgentConfig", "Config", "ConfigError", "TrainingConfig", "settings"]
 
 
 @dataclass(frozen=True)
@@ -237,7 +236,7 @@ class Config:
     """One resolved configuration: what config.json holds, next to game and seed.
 
     Raises:
-        ConfigError: from ``__post_init__`` when a value is out of range.
+        ConfigError: from ``__post_init__`` when a value is of another type or out of range.
     """
 
     environment: Literal["atari", "gymnasium"] = setting(
@@ -254,6 +253,7 @@ class Config:
     def __post_init__(self) -> None:
         """Refuse values that would fail, or mean nothing, hours later."""
         for _, part, item, value in settings(self):
+            check(f"{part}{item.name}", value, item.type)
             if type(value) in (int, float) and not 0 <= value < math.inf:
                 raise ConfigError(f"{part}{item.name} must be a number from 0 up, got {value}")
         positive = {

@@ -22,16 +22,10 @@ from repro.replay import ReplayMemory
 
 
 class Tracker(Protocol):
-    """Observes a training. ``state`` is what it needs to go on after a resume."""
+    """Observes a training."""
 
     def __call__(self, event: Event) -> None:
         """Take notice of one step."""
-
-    def state(self) -> dict[str, Any]:
-        """Plain values and arrays."""
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take back what :meth:`state` gave."""
 
     def close(self) -> None:
         """Finish up."""
@@ -198,13 +192,6 @@ class TensorBoardTracker:
         """Write one number."""
         self._writer.add_scalar(name, value, frames)
 
-    def state(self) -> dict[str, Any]:
-        """Nothing: its file is on the disk."""
-        return {}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Nothing to do."""
-
     def close(self) -> None:
         """Flush."""
         self._writer.close()
@@ -287,13 +274,6 @@ class ProgressTracker:
     def _print(self, text: str) -> None:
         with contextlib.suppress(OSError):  # whoever read this has gone: no reason to stop
             print(text, file=self._console.file, flush=True)
-
-    def state(self) -> dict[str, Any]:
-        """Nothing worth keeping."""
-        return {}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Nothing to do."""
 
     def close(self) -> None:
         """Leave the last line standing."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from repro import checkpoint, machine, records, trackers
+from repro import checkpoint, experiment, machine, networks, records, trackers
 from repro.agent import NonFiniteError
 from repro.run import Run
 from repro.signals import Interrupted, Stop, listening
@@ -37,6 +37,8 @@ def train(
         The run directory and what its done.json holds; of a finished run at once.
 
     Raises:
+        ConfigError, ProtocolError: if environment, network and device do not fit; no directory is
+            made then.
         RunDirectoryError: if the directory is in use or belongs to another configuration.
         LackError: if memory or disk are too small, or the disk cannot be written any more;
             the last checkpoints stay.
@@ -45,7 +47,10 @@ def train(
         NonFiniteError: the last checkpoints and all rows stay.
         Interrupted: by ``stop``, with a checkpoint written.
     """
-    with run.directory(records.run_path(suite, run.game, run.seed)) as place:
+    path = records.run_path(suite, run.game, run.seed)
+    if not path.exists():
+        _refuse_wrong_use(run, device)
+    with run.directory(path) as place:
         if place.done is not None:
             shutil.rmtree(place.path / "checkpoint", ignore_errors=True)
             return place.path, place.done
@@ -54,10 +59,22 @@ def train(
                 training.run()
         except MissingROMError:
             raise
+        except MemoryError as error:
+            raise machine.LackError(
+                f"the run ran out of memory ({error or 'no more is to be had'}); free some, or "
+                "make the replay smaller with --replay-steps"
+            ) from error
         except OSError as error:
             place.verify()  # or that is the reason
             raise machine.LackError(_stuck(place.path, error)) from error
         return place.path, place.done or {}
+
+
+def _refuse_wrong_use(run: Run, device: str) -> None:
+    experiment.check_device(device)
+    envs = experiment.make_envs(run)
+    networks.check(run.config.agent, experiment.shape(envs.train))
+    envs.close()
 
 
 def _stuck(path: Path, error: OSError) -> str:

@@ -8,6 +8,7 @@ import torch
 
 from repro import (
     checkpoint,
+    disk,
     evaluate,
     experiment,
     machine,
@@ -56,12 +57,12 @@ class Training:
         self._best = Best(place.path / "best.safetensors")
         self._closing = contextlib.ExitStack()
         self._closing.callback(self._envs.close)
+        self._marks: dict[str, str] = {}  # what the checkpoint knows of the tables
         if saved is not None:
             self._restore(saved)
         made = {"device": experiment.device_name(device), "threads": torch.get_num_threads()}
         made |= evaluate.describe(run.game, self._env)
         provenance.keep(place.path / "provenance.json", made, self._loop.step)
-        self._saved = (self._loop.step, self._best.evaluated_step)
         env_state.save(self._env)  # an environment that cannot be saved is refused now
         self._go_back()
         self._scoring = Scoring(
@@ -79,6 +80,8 @@ class Training:
         if saved is not None:
             self._episodes.restore(saved.state["episodes"])
             self._learning.restore(saved.state["learning"])
+            self._scoring.restore(saved.state["scoring"])
+        self._saved = self._position()
         self._tensorboard = trackers.TensorBoardTracker(
             place.path / "tensorboard", run.config, self._learning,
             self._loop.step * run.config.frames_per_step,
@@ -136,19 +139,21 @@ class Training:
         training, step = self._run.config.training, self._loop.step
         if step % training.log_every_steps == 0:
             self._place.verify()
-        every = training.eval_every_steps
-        if every and step and step % every == 0 and self._best.evaluated_step < step:
-            self._learning.pause()
-            self._evaluate()
-            self._learning.go_on()
-        every = training.checkpoint_every_steps
-        if every and step % every == 0 and self._saved[0] < step < self._run.config.steps:
-            self._learning.pause()
+        if step == 0:
+            return
+        every, saving = training.eval_every_steps, training.checkpoint_every_steps
+        evaluating = every > 0 and step % every == 0 and self._best.evaluated_step < step
+        saves = saving > 0 and (evaluating or step % saving == 0)
+        if saves:  # before an evaluation, too: that is long, and a kill would cost training
             self._save()
-            self._learning.go_on()
+        if evaluating:
+            self._evaluate()
+        if saves and step < self._run.config.steps:
+            self._save()
 
     def _evaluate(self) -> None:
         """The periodic evaluation; keeps the network if it is the best so far."""
+        self._learning.pause()
         step = self._loop.step
         frames = step * self._run.config.frames_per_step
         games = self._scoring.periodic(step)
@@ -160,6 +165,7 @@ class Training:
             f"evaluation at {frames:,} frames: mean return {score:.1f} over {completed} games"
         )
         self._tensorboard.scalar("evaluation/return", score, frames)
+        self._learning.go_on()
 
     def _score_best(self) -> None:
         """The final evaluation, of the best network."""
@@ -180,10 +186,10 @@ class Training:
         )
 
     def _save(self, with_replay: bool = True) -> None:
-        step = self._loop.step
-        now = (step, self._best.evaluated_step)
+        step, now = self._loop.step, self._position()
         if now == self._saved:
             return
+        self._learning.pause()
         self._place.verify()
         state = {
             "agent": self._agent.state(),
@@ -193,15 +199,26 @@ class Training:
             "episodes": self._episodes.state(),
             "learning": self._learning.state(),
             "best": self._best.state(),
+            "scoring": self._scoring.state(),
+            "tables": self._sync_tables(),
         }
-        self._sync_tables()
         self._checkpoints.save(step, state, self._memory if with_replay else None)
         self._saved = now
+        self._learning.go_on()
 
-    def _sync_tables(self) -> None:
-        """Rows reach the disk before what says that they are there: the power may fail, too."""
+    def _position(self) -> tuple[int, int, int]:
+        """How far everything is; a checkpoint made here once need not be made again."""
+        return self._loop.step, self._best.evaluated_step, self._scoring.played_steps
+
+    def _sync_tables(self) -> dict[str, str]:
+        """Rows reach the disk before what says that they are there: the power may fail, too.
+
+        Returns:
+            A mark of every table.
+        """
         for name in records.TABLES:
-            checkpoint.sync(self._path / name)
+            disk.sync(self._path / name)
+        return {name: records.mark(self._path / name) for name in records.TABLES}
 
     def _restore(self, saved: checkpoint.Saved) -> None:
         if saved.damage:
@@ -213,18 +230,21 @@ class Training:
             self._queue.restore(state["queue"])
             env_state.load(self._env, state["env"])
             self._best.restore(state["best"])
+            self._marks = {name: str(state["tables"][name]) for name in records.TABLES}
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise checkpoint.CheckpointError(
                 f"the checkpoint in {self._path} does not fit this version ({error}); "
                 "remove its checkpoint folder to start afresh"
             ) from error
+        for name, mark in self._marks.items():  # all, before any is trimmed
+            records.check(self._path / name, mark)
 
     def _go_back(self) -> None:
         """Undo in the directory what was done after the checkpoint: it will be done again."""
         step = self._loop.step
-        records.trim(self._path / "train_episodes.csv", step)
-        records.trim(self._path / "learning.csv", step)
-        records.trim(self._path / "evaluations.csv", self._best.evaluated_step, step)
+        for name in records.TABLES:
+            last_step = self._best.evaluated_step if name == "evaluations.csv" else step
+            records.trim(self._path / name, last_step, step, self._marks.get(name, ""))
         self._best.put_back()
         if step < self._run.config.steps:
             (self._path / "last.safetensors").unlink(missing_ok=True)

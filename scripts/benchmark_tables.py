@@ -42,7 +42,8 @@ def make_up(suite: Path, seeds: int) -> int:
             table.to_csv(folder / "evaluations.csv", index=False, lineterminator="\n")
             final = table[table["kind"] == "final"]
             done = {"weights": "best", "weights_step": int(final["step"].iloc[0])}
-            done |= {"episodes": FINAL_GAMES, "mean_return": float(final["return"].mean())}
+            done |= {"frames": config.preset("nature").training.frames, "episodes": FINAL_GAMES}
+            done |= {"mean_return": float(final["return"].mean())}
             records.write_json(folder / "done.json", done)
             rows += len(table)
     return rows

@@ -24,6 +24,7 @@ QUEUE_SECONDS = 600  # before a job that was sent back starts again, if there is
 INODES_PER_RUN = 13
 CHECKPOINTS = 3  # two, and one being written
 INODES_PER_CHECKPOINT = 5
+SEGMENT_COPIES = 2  # of every segment of the replay, in a folder each
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,8 @@ def _storage(
     """What the file system must bear in the base scenario."""
     interval_steps = base.checkpoint_frames // chosen.frames_per_step
     spans_steps = chosen.agent.replay_steps + (CHECKPOINTS - 1) * interval_steps
-    checkpoint = spans_steps // segments.STEPS + CHECKPOINTS * INODES_PER_CHECKPOINT + 2
+    shared = SEGMENT_COPIES * (spans_steps // segments.STEPS + 1)
+    checkpoint = shared + CHECKPOINTS * INODES_PER_CHECKPOINT + 1
     begun = min(one.begun * games_per_job, runs)
     size = machine.checkpoints_bytes(submit.replay_bytes(chosen))
     small = runs * INODES_PER_RUN + one.starts * games_per_job + runs // games_per_job

@@ -88,7 +88,7 @@ class SlowLearner:
             a, b = self.config.gradient_decay, self.config.squared_gradient_decay
             self.means[index] = a * self.means[index] + (1 - a) * slope
             self.squares[index] = b * self.squares[index] + (1 - b) * slope**2
-            variance = self.squares[index] - self.means[index] ** 2
+            variance = np.maximum(self.squares[index] - self.means[index] ** 2, 0)
             root = np.sqrt(variance + self.config.min_squared_gradient)
             self.weights[index] = self.weights[index] - self.config.learning_rate * slope / root
         return loss / len(batch.actions), gradient
@@ -137,8 +137,10 @@ def test_errors_are_clipped_and_not_squared_after():
         {"loss_reduction": "mean"},
         {"td_error_clip": 0.0},
         {"discount": 0.5, "learning_rate": 0.001, "min_squared_gradient": 0.1},
+        {"gradient_decay": 0.95, "squared_gradient_decay": 0.5},
+        {"gradient_decay": 0.5, "squared_gradient_decay": 0.95},
     ],
-    ids=["nature", "mean", "unclipped", "other"],
+    ids=["nature", "mean", "unclipped", "other", "long mean", "long mean square"],
 )
 def test_updates_match_float64(changes):
     generator = np.random.default_rng(17)

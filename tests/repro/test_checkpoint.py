@@ -1,16 +1,19 @@
 """Checkpoints and weights: round trip, damage, strangers, interrupted saves, pickles."""
 
+import errno
 import json
 import os
 import pickle
 import shutil
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import zstandard
 
-from repro import checkpoint, records, segments
+from repro import checkpoint, disk, records, segments
 from repro.checkpoint import CheckpointError, Checkpoints
 from repro.networks import LinearNetwork, NatureCNN
 from repro.replay import ReplayMemory
@@ -81,6 +84,11 @@ def contents(folder):
         for path in folder.rglob("*")
         if path.is_file()
     }
+
+
+def segment_files(folder):
+    """First and second copies of all segments."""
+    return [path for name in ("segments", "copies") for path in sorted((folder / name).iterdir())]
 
 
 def rewrite_state(place, **changes):
@@ -166,11 +174,11 @@ def test_no_checkpoint_is_none(tmp_path):
 
 def test_only_what_is_new_is_written(tmp_path):
     folder = saved(tmp_path, 42)
-    before = {path.name: path.stat() for path in (folder / "segments").iterdir()}
-    assert len(before) == 4
+    before = {path: path.stat() for path in segment_files(folder)}
+    assert len(before) == 2 * 4
     saved(tmp_path, 67)
-    after = {path.name: path.stat() for path in (folder / "segments").iterdir()}
-    assert len(after) == 6
+    after = {path: path.stat() for path in segment_files(folder)}
+    assert len(after) == 2 * 6
     assert all(
         (after[name].st_ino, after[name].st_mtime_ns) == (one.st_ino, one.st_mtime_ns)
         for name, one in before.items()
@@ -184,10 +192,10 @@ def test_the_newest_two_are_kept_with_the_segments_they_need(tmp_path):
     for step in (9, 20, 31, 42, 63, 99):
         folder = saved(tmp_path, step)
     places = sorted(item.name for item in folder.iterdir())
-    assert places == ["segments", "step-000000063", "step-000000099"]
+    assert places == ["copies", "segments", "step-000000063", "step-000000099"]
     # 63 holds transitions 13 to 62, 99 holds 49 to 98.
-    there = sorted(path.name for path in (folder / "segments").iterdir())
-    assert there == [f"segment-{number:08d}.safetensors.zst" for number in range(1, 9)]
+    there = [path.name for path in segment_files(folder)]
+    assert there == 2 * [f"segment-{number:08d}.safetensors.zst" for number in range(1, 9)]
     files = {place: sorted(path.name for path in (folder / place).iterdir()) for place in places}
     assert files["step-000000063"] == [ARRAYS, "state.json", TAIL]
     assert files["step-000000099"] == [ARRAYS, "state.json", TAIL]
@@ -247,8 +255,9 @@ def test_a_save_that_fails_at_any_write_leaves_the_older_ones(tmp_path, monkeypa
             failures += 1
         if not (folder / "step-000000067").exists():
             assert contents(folder) == before  # and what was begun takes no room
-    # Three segments and their folder, head, tail, arrays, state.json and its folder, the whole.
-    assert failures == 9
+    # Three segments twice, tail, arrays, the segments' two folders, state.json and its folder,
+    # the whole.
+    assert failures == 6 + 1 + 1 + 2 + 2 + 1
     memory = a_memory()
     assert load(folder, memory=memory).step == 67
     assert same_replay(memory, a_memory(67))
@@ -318,12 +327,19 @@ def harm(path, damage):
         path.write_bytes(data)
 
 
+def harm_both(folder, name, damage):
+    """Of a segment both copies."""
+    harm(folder / name, damage)
+    if name.startswith("segments/"):
+        harm(folder / name.replace("segments/", "copies/"), damage)
+
+
 @pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize("name", FILES.values(), ids=FILES)
 def test_if_the_newest_is_damaged_the_one_before_is_used(tmp_path, name, damage):
     folder = saved(tmp_path, 42)
     saved(tmp_path, 67)
-    harm(folder / name, damage)
+    harm_both(folder, name, damage)
     memory = a_memory()
     found = load(folder, memory=memory)
     assert found.step == 42
@@ -334,11 +350,49 @@ def test_if_the_newest_is_damaged_the_one_before_is_used(tmp_path, name, damage)
     assert "\n" not in found.damage
     # What came after it will be made again.
     assert not (folder / "step-000000067").exists()
-    assert not (folder / SEGMENT).exists()
+    assert load(folder).step == 42
     saved(tmp_path, 67)
     memory = a_memory()
     assert load(folder, memory=memory).damage == ""
     assert same_replay(memory, a_memory(67))
+
+
+@pytest.mark.parametrize("name", ["arrays", "state"])
+def test_a_damaged_checkpoint_stays_aside_until_the_next_one_is_complete(
+    tmp_path, monkeypatch, name
+):
+    folder = saved(tmp_path, 42)
+    saved(tmp_path, 67)
+    harm(folder / FILES[name], "flip")
+    before = contents(folder)
+    for _ in range(2):  # and if the next process comes to nothing, likewise
+        assert load(folder).step == 42
+        assert contents(folder) == {
+            path.replace("step-000000067", "damaged-step-000000067"): data
+            for path, data in before.items()
+        }
+    checkpoints = Checkpoints(folder, RUN)
+    checkpoints.load(a_memory())
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "write_json", lambda *_: (_ for _ in ()).throw(OSError("no space")))
+        with pytest.raises(OSError, match="no space"):
+            checkpoints.save(60, a_state(60), a_memory(60))
+    assert {path.name for path in (folder / "damaged-step-000000067").iterdir()} == {
+        ARRAYS, "state.json", TAIL,
+    }  # fmt: skip
+    harm(folder / "damaged-step-000000067" / Path(FILES[name]).name, "flip")  # it is mended
+    (folder / "damaged-step-000000067").rename(folder / "step-000000067")
+    memory = a_memory()
+    assert load(folder, memory=memory).step == 67
+    assert same_replay(memory, a_memory(67))
+    harm(folder / FILES[name], "flip")
+    saved(tmp_path, 60)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "copies", "segments", "step-000000042", "step-000000060",
+    ]  # fmt: skip
+    assert {path.name for path in segment_files(folder)} == {
+        f"segment-{number:08d}.safetensors.zst" for number in range(6)
+    }
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
@@ -349,8 +403,66 @@ def test_a_damaged_older_one_does_no_harm(tmp_path, name, damage):
     harm(folder / name, damage)
     assert load(folder).step == 67
     saved(tmp_path, 70)
+    assert sorted(folder.glob("damaged-*")) == []
     harm(folder / "step-000000070" / ARRAYS, "flip")
     assert load(folder).step == 67
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("number", range(6))
+@pytest.mark.parametrize("copies", ["segments", "copies"])
+def test_a_segment_is_lost_with_both_copies_only(tmp_path, capfd, copies, number, damage):
+    """Checkpoints 42 and 67 share segments 1 to 3."""
+    folder = saved(tmp_path, 42)
+    saved(tmp_path, 67)
+    before = contents(folder)
+    damaged = folder / copies / f"segment-{number:08d}.safetensors.zst"
+    harm(damaged, damage)
+    memory = a_memory()
+    found = load(folder, memory=memory)
+    assert (found.step, found.damage) == (67, "")
+    assert same_replay(memory, a_memory(67))
+    err = capfd.readouterr().err
+    if copies == "segments" and number > 0:
+        assert contents(folder) == before
+        assert err == f"repro: {damaged} was damaged; mended, nothing is lost\n"
+    else:  # not read
+        assert err == ""
+
+
+def test_of_many_damaged_segments_one_is_named(tmp_path, capfd):
+    folder = saved(tmp_path, 42)
+    before = contents(folder)
+    shutil.rmtree(folder / "segments")
+    (folder / "segments").mkdir()
+    assert load(folder).step == 42
+    assert contents(folder) == before
+    first = folder / "segments" / "segment-00000000.safetensors.zst"
+    err = capfd.readouterr().err
+    assert err == f"repro: {first} (and 3 more) was damaged; mended, nothing is lost\n"
+
+
+def test_a_process_that_has_the_replay_mends_what_it_needs(tmp_path, capfd):
+    """However the segments that both checkpoints share are damaged meanwhile."""
+    folder = tmp_path / "checkpoint"
+    checkpoints = Checkpoints(folder, RUN)
+    for step in (40, 44):
+        checkpoints.save(step, a_state(step), a_memory(step))
+    for path in segment_files(folder):
+        harm(path, "empty")
+    checkpoints.save(48, a_state(48), a_memory(48))
+    err = capfd.readouterr().err
+    assert err.count("\n") == 1
+    assert f"{folder / 'segments' / 'segment-00000000.safetensors.zst'} (and 7 more)" in err
+    for path in segment_files(folder):
+        harm(path, "flip")
+    for step in range(49, 49 + segments.ROUND):
+        checkpoints.save(step, a_state(step), a_memory(step))
+    capfd.readouterr()
+    memory = a_memory()
+    assert load(folder, memory=memory).damage == ""
+    assert same_replay(memory, a_memory(step))
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
@@ -366,7 +478,7 @@ def test_if_both_are_damaged_the_remedy_is_named(tmp_path, damaged):
     folder = saved(tmp_path, 42)
     saved(tmp_path, 67)
     for name in damaged:
-        harm(folder / name, "flip")
+        harm_both(folder, name, "flip")
     before = contents(folder)
     with pytest.raises(CheckpointError, match="damaged") as caught:
         load(folder)
@@ -375,6 +487,63 @@ def test_if_both_are_damaged_the_remedy_is_named(tmp_path, damaged):
     assert "\n" not in message
     assert all(name.split("/")[-1] in message for name in damaged)
     assert contents(folder) == before
+
+
+# --- errors that pass ------------------------------------------------------------------
+
+
+def failing(monkeypatch, call, name, times):
+    """Make a call fail so many times for paths that end so; returns the pauses made."""
+    real, pauses, left = getattr(Path, call), [], times
+
+    def fail(path, *about):
+        nonlocal left
+        if left and str(path).endswith(name):
+            left -= 1
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return real(path, *about)
+
+    monkeypatch.setattr(Path, call, fail)
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    return pauses
+
+
+NEWEST = "step-000000067"
+CALLS = [
+    ("iterdir", "checkpoint"), ("iterdir", "segments"), ("read_bytes", "42/state.json"),
+    ("read_bytes", f"{NEWEST}/state.json"), ("read_bytes", f"{NEWEST}/{ARRAYS}"),
+    ("read_bytes", f"{NEWEST}/{TAIL}"), ("read_bytes", "00005.safetensors.zst"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "name"), CALLS)
+def test_an_error_that_passes_is_no_damage(tmp_path, monkeypatch, call, name):
+    folder = saved(tmp_path, 42)
+    saved(tmp_path, 67)
+    before = contents(folder)
+    with monkeypatch.context() as patch:
+        pauses = failing(patch, call, name, 2)
+        found = load(folder)
+    assert (found.step, found.damage, len(pauses)) == (67, "", 2)
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize(("call", "name"), CALLS)
+def test_an_error_that_stays_removes_nothing(tmp_path, monkeypatch, call, name):
+    folder = saved(tmp_path, 42)
+    saved(tmp_path, 67)
+    before = contents(folder)
+    with monkeypatch.context() as patch:
+        failing(patch, call, name, 99)
+        with pytest.raises(disk.UnreadableError, match="Stale") as caught:
+            load(folder)
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert contents(folder) == before
+    assert load(folder).step == 67
+
+
+# --- states that make no sense ---------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -446,12 +615,13 @@ def test_another_versions_checkpoint_is_refused(tmp_path, monkeypatch, change):
     assert contents(folder) == before
 
 
-def test_a_checkpoint_of_the_first_version_is_refused(tmp_path):
+@pytest.mark.parametrize("schema", [1, 2])
+def test_a_checkpoint_of_an_earlier_version_is_refused(tmp_path, schema):
     place = tmp_path / "step-000000042"
     place.mkdir()
-    old = {"schema": 1, "run": RUN, "step": 42, "files": {"replay-frames.npy": "crc32:0"}}
+    old = {"schema": schema, "run": RUN, "step": 42, "files": {"replay-frames.npy": "crc32:0"}}
     (place / "state.json").write_text(json.dumps(old | {"values": {}}))
-    with pytest.raises(CheckpointError, match=r"version \(checkpoint schema 1, here 2\)"):
+    with pytest.raises(CheckpointError, match=rf"version \(checkpoint schema {schema}, here 3\)"):
         load(tmp_path)
     assert (place / "state.json").exists()
 
@@ -493,7 +663,7 @@ def test_a_pickle_in_a_files_place_is_not_run(tmp_path, name, kind):
         lists = {key: state[key] for key in ("files", "segments")}
         for checksums in lists.values():
             if path.name in checksums:
-                checksums[path.name] = segments.checksum(path.read_bytes())
+                checksums[path.name] = disk.checksum(path.read_bytes())
         rewrite_state(folder / "step-000000067", **lists)
     with pytest.raises(CheckpointError, match="damaged") as caught:
         load(folder)

@@ -61,8 +61,8 @@ LEDGER_NATURE = {
 # Of our own making: how often rows and checkpoints are written changes no result.
 OURS = {"training.log_every_steps", "training.checkpoint_every_steps"}
 
-# Rows that say how something is done and leave nothing to choose: initial weights, the order
-# within a step, greedy ties, and the random player's rate (a constant of its own).
+# Rows that say how something is done and leave nothing to choose: the order within a step,
+# greedy ties, and the random player's rate (a constant of its own).
 ROWS_WITHOUT_FIELD = {21, 22, 26}
 
 
@@ -187,6 +187,58 @@ def test_protocol_values_out_of_range_are_refused_too():
         config.from_dict(values)
     with pytest.raises(ProtocolError, match="stack_frames"):
         type(NATURE)(stack_frames=0)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "wanted"),
+    [
+        ("environment", "gym", "'atari', 'gymnasium'"),
+        ("agent.network", "natrue", "'nature', 'linear', 'mlp'"),
+        ("agent.initial_weights", "he", "'lecun-normal'"),
+        ("agent.loss_reduction", None, "'sum', 'mean'"),
+        ("agent.hidden_units", 51.5, "a whole number"),
+        ("agent.hidden_units", True, "a whole number"),
+        ("agent.hidden_units", 10**16, "at most"),
+        ("agent.minibatch", "32", "a whole number"),
+        ("agent.discount", "0.99", "a number"),
+        ("agent.discount", True, "a number"),
+        ("training.frames", 2e8, "a whole number"),
+        ("protocol.stack_frames", "4", "a whole number"),
+        ("protocol.max_pool_frames", 2.0, "1, 2"),
+        ("protocol.clip_rewards", 1, "true or false"),
+        ("protocol.luminance_weights", [0.5, 0.5], "3 numbers"),
+        ("protocol.luminance_weights", [0.3, 0.3, "0.3"], "3 numbers"),
+        ("protocol.luminance_weights", 1.0, "3 numbers"),
+    ],
+)
+def test_values_of_another_type_are_refused_by_name(field, value, wanted):
+    values = config.to_dict(config.preset("nature"))
+    part, _, name = field.rpartition(".")
+    (values[part] if part else values)[name] = value
+    with pytest.raises(ConfigError) as refused:
+        config.from_dict(values)
+    for word in (field, wanted, repr(value).strip("[]")):
+        assert word in str(refused.value)
+
+
+def test_a_network_that_does_not_exist_is_refused_in_code_too():
+    with pytest.raises(ConfigError, match="natrue"):
+        config.Config(agent=config.AgentConfig(network="natrue"))
+
+
+def test_whole_numbers_are_numbers():
+    values = config.to_dict(config.preset("nature"))
+    values["agent"]["discount"] = 1
+    assert config.from_dict(values).agent.discount == 1
+
+
+@pytest.mark.parametrize("part", ["protocol", "agent", "training"])
+@pytest.mark.parametrize("value", [5, "text", None, [1]])
+def test_parts_that_are_no_tables_are_refused(part, value):
+    values = config.to_dict(config.preset("nature"))
+    values[part] = value
+    with pytest.raises(ConfigError, match="not a configuration"):
+        config.from_dict(values)
 
 
 @pytest.mark.parametrize("part", ["protocol", "agent", "training"])

@@ -124,6 +124,34 @@ def test_summary_has_the_mean_and_the_sample_deviation():
     assert evaluate.summary([2.0])["sd_return"] is None
 
 
+def test_final_returns_are_those_of_the_weights_and_step_asked_for(tmp_path):
+    table = tmp_path / "evaluations.csv"
+    lines = [",".join(COLUMNS), "final,best,700,0,9,1.5,40,False,True"]
+    lines += ["final,last,700,0,9,2.0,40,False,True", "periodic,best,700,0,9,3.0,40,False,True"]
+    lines += ["final,best,800,0,9,4.0,40,False,True", "final,best,700,1,9,-5.0,40,False,True"]
+    table.write_text("\n".join(lines) + "\n")
+    assert evaluate.final_returns(table, "best", 700) == [1.5, -5.0]
+    assert evaluate.final_returns(tmp_path / "none.csv", "best", 700) == []
+
+
+@pytest.mark.parametrize("text", ["abc", "", "nan", "1e999"])
+def test_a_return_that_is_no_number_is_found_by_its_line(tmp_path, text):
+    table = tmp_path / "evaluations.csv"
+    lines = [",".join(COLUMNS), "final,best,700,0,9,1.5,40,False,True"]
+    table.write_text("\n".join([*lines, f"final,best,700,1,9,{text},40,False,True\n"]))
+    with pytest.raises(RunDirectoryError, match=rf"evaluations\.csv, line 3.*{text}"):
+        evaluate.final_returns(table, "best", 700)
+
+
+@pytest.mark.parametrize("column", ["kind", "weights", "step", "return"])
+def test_a_table_with_a_damaged_header_is_refused(tmp_path, column):
+    table = tmp_path / "evaluations.csv"
+    header = ",".join(COLUMNS).replace(column, "x" * len(column))
+    table.write_text(f"{header}\nfinal,best,700,0,9,1.5,40,False,True\n")
+    with pytest.raises(RunDirectoryError, match=r"evaluations\.csv, line 1"):
+        evaluate.final_returns(table, "best", 700)
+
+
 # --- seeds -----------------------------------------------------------------------------
 
 

@@ -1,13 +1,16 @@
 """Disks, directories, clocks, files and numbers that fail: what is said, what is kept."""
 
 import errno
+import itertools
 import json
 import os
 import pickle
 import resource
 import shutil
+import signal
 import subprocess
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,6 +70,11 @@ def ends_with(process, code, *words):
     assert process.returncode == code, err
     assert out == ""
     assert_one_line(err, *words)
+
+
+def contents(folder):
+    """Every file below a folder."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def finish(suite, **changes):
@@ -166,13 +174,13 @@ def test_a_write_that_fails_is_an_end_like_any_other(
     monkeypatch.setattr(segments, "STEPS", 50)
     write, calls = segments.write, 0
 
-    def failing(path, arrays):
+    def failing(arrays, *paths):
         nonlocal calls
         calls += 1
         if calls == call:
-            path.write_bytes(b"half")
+            paths[0].write_bytes(b"half")
             raise OSError(number, os.strerror(number))
-        return write(path, arrays)
+        return write(arrays, *paths)
 
     words = [*train_words(tmp_path, network="linear"), "--seed", 1]
     with monkeypatch.context() as patch:
@@ -243,17 +251,22 @@ def test_a_directory_removed_while_training_is_noticed_and_not_made_again(tmp_pa
 
 
 @pytest.mark.slow
-def test_a_second_process_is_told_of_the_first(short, tmp_path):
-    path = records.run_path(tmp_path, "breakout", SEED)
-    process = start(tmp_path, **SHORT)
+def test_a_second_process_is_told_of_the_first(tmp_path):
+    """The first has work for years, and stands still meanwhile."""
+    path, endless = records.run_path(tmp_path, "breakout", SEED), SHORT | {"frames": 4 * 10**10}
+    process = start(tmp_path, **endless)
     wait_for_step(process, path, 30)
+    process.send_signal(signal.SIGSTOP)
     owner = json.loads((path / ".lock").read_text())
     assert owner["pid"] == process.pid
-    second = start(tmp_path, **SHORT)
+    before = contents(path)
+    second = start(tmp_path, **endless)
     ends_with(second, 2, "in use", *(str(owner[name]) for name in ("pid", "host", "since")))
-    out, err = process.communicate()
-    assert "finished" in out, err
-    assert_same_run(path, short)
+    assert contents(path) == before
+    process.send_signal(signal.SIGCONT)
+    process.send_signal(signal.SIGTERM)
+    ends_with(process, 128 + signal.SIGTERM, "stopped at step", "the same command goes on")
+    assert checkpoint.newest_step(path / "checkpoint") >= 30
 
 
 def test_another_hosts_process_is_believed_and_then_not(whole, capfd, tmp_path):
@@ -292,9 +305,9 @@ def test_a_clock_that_jumps_changes_nothing(whole, tmp_path, monkeypatch):
 # --- damaged checkpoints ---------------------------------------------------------------
 
 # Of the checks, 600 follow the training's steps and 50 fall into each of its evaluations. After
-# step 330 the newest checkpoint is of step 270; in the final evaluation it is of step 600, and
-# there are rows of final games already.
-MOMENTS = {"while training": 330 + 100, "in the final evaluation": 600 + 200 + 90}
+# step 400 the checkpoints are of steps 360 and 300; in the final evaluation they are of step 600,
+# and there are rows of final games already.
+MOMENTS = {"while training": 400 + 100, "in the final evaluation": 600 + 200 + 90}
 
 
 def flip(path):
@@ -332,17 +345,170 @@ def test_with_a_damaged_checkpoint_it_ends_in_the_same_bytes(
     assert end is KilledError
     older, newest = sorted(path.glob("checkpoint/step-*"))
     if part == "segment":
-        needed = [set(segments_of(place)) for place in (older, newest)]
-        damaged = path / "checkpoint" / "segments" / min(needed[1] - needed[0])
+        name = min(segments_of(newest).keys() - segments_of(older).keys())
+        damaged = [path / "checkpoint" / copies / name for copies in ("segments", "copies")]
     else:
-        (damaged,) = newest.glob(f"{part}*")
-    harm(damaged)
+        damaged = list(newest.glob(f"{part}*"))
+    for file in damaged:
+        harm(file)
     final = [row for row in rows(path / "evaluations.csv") if row["kind"] == "final"]
     assert bool(final) == (moment == "in the final evaluation")
     capfd.readouterr()
     go(run, tmp_path)
-    assert_one_line(capfd.readouterr().err, damaged.name, newest.name, f"from {older.name}")
+    assert_one_line(capfd.readouterr().err, damaged[0].name, newest.name, f"from {older.name}")
     assert_same_run(path, whole)
+
+
+@pytest.mark.parametrize("harm", [flip, truncate, Path.unlink])
+@pytest.mark.parametrize("copies", ["segments", "copies"])
+def test_with_a_damaged_segment_that_all_checkpoints_need_it_ends_in_the_same_bytes(
+    whole, capfd, monkeypatch, tmp_path, harm, copies
+):
+    monkeypatch.setattr(segments, "STEPS", 50)
+    run = make_run()
+    path, _ = go(run, tmp_path, StopAt(MOMENTS["while training"], kill=True))
+    one, two = (segments_of(place) for place in path.glob("checkpoint/step-*"))
+    shared = sorted(one.keys() & two.keys())
+    assert len(shared) >= 3
+    for name in shared:
+        harm(path / "checkpoint" / copies / name)
+    capfd.readouterr()
+    go(run, tmp_path)
+    err = capfd.readouterr().err
+    if copies == "segments":
+        assert_one_line(err, str(path / "checkpoint" / copies / shared[0]), "mended")
+    else:  # looked at by the saves that follow, some each time
+        assert all("mended" in line for line in err.splitlines())
+    assert_same_run(path, whole)
+
+
+class HarmAt(StopAt):
+    """Kills at one check, and damages files at an earlier one."""
+
+    def __init__(self, check, kill_check, harm, folder):
+        super().__init__(kill_check, kill=True)
+        self._check, self._harm, self._folder = check, harm, folder
+
+    def check(self, step):
+        super().check(step)
+        if self.checks == self._check:
+            for path in self._folder.glob("checkpoint/*/segment-*"):
+                self._harm(path)
+
+
+@pytest.mark.parametrize("harm", [truncate, Path.unlink])
+def test_segments_damaged_meanwhile_are_mended_by_the_next_checkpoint(
+    whole, capfd, monkeypatch, tmp_path, harm
+):
+    """All of them, in both folders: what they held is still in memory."""
+    monkeypatch.setattr(segments, "STEPS", 50)
+    run, path = make_run(), records.run_path(tmp_path, "breakout", 1)
+    # Damaged at step 330, killed at step 370; there are checkpoints at steps 300 and 360.
+    go(run, tmp_path, HarmAt(330 + 100, 370 + 100, harm, path))
+    assert_one_line(capfd.readouterr().err, "segment-00000000", "more", "mended")
+    go(run, tmp_path)
+    assert capfd.readouterr().err == ""
+    assert_same_run(path, whole)
+
+
+@pytest.mark.parametrize("name", ["state.json", "arrays.safetensors.zst", "segments", "checkpoint"])
+def test_what_cannot_be_read_now_is_not_given_up(whole, capfd, monkeypatch, tmp_path, name):
+    monkeypatch.setattr(segments, "STEPS", 50)
+    path, _ = go(make_run(), tmp_path, StopAt(MOMENTS["while training"], kill=True))
+    before = contents(path / "checkpoint")
+    words = [*train_words(tmp_path, network="linear"), "--seed", 1]
+    with monkeypatch.context() as patch:
+        for call in ("read_bytes", "iterdir"):
+            patch.setattr(Path, call, stale(getattr(Path, call), name))
+        patch.setattr(time, "sleep", lambda _: None)
+        code, out, err = use(capfd, *words)
+    assert (code, out) == (1, "")
+    assert_one_line(err, name, os.strerror(errno.ESTALE), "nothing was removed")
+    assert contents(path / "checkpoint") == before
+    code, _, err = use(capfd, *words)
+    assert (code, err) == (0, "")
+    assert_same_run(path, whole)
+
+
+def stale(read, name):
+    """A call that fails as on a file server that was restarted, for one name."""
+
+    def reading(path):
+        if path.name == name:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return read(path)
+
+    return reading
+
+
+# --- damaged tables --------------------------------------------------------------------
+
+
+TORN = {
+    "train_episodes.csv": ["\0" * 300, "²,1,2,3,4,5\n"],
+    "evaluations.csv": ["final,best,150,0,\0\0\0\0\n", "periodic,last,9"],
+    "learning.csv": ["12,3\n", "2\0,4,5\n300,1"],
+}
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("moment", [*MOMENTS, "before the first checkpoint"])
+def test_what_a_power_cut_left_of_later_rows_is_made_again(whole, tmp_path, moment, which):
+    run = make_run()
+    path, _ = go(run, tmp_path, StopAt(MOMENTS.get(moment, 80), kill=True))
+    assert (path / "checkpoint").exists() == (moment in MOMENTS)
+    for name, torn in TORN.items():
+        with (path / name).open("a") as file:
+            file.write(torn[which])
+    go(run, tmp_path)
+    assert_same_run(path, whole)
+
+
+LOSSES = {
+    "removed": lambda data: None,
+    "emptied": lambda data: b"",
+    "shortened": lambda data: data[: data.index(b"\n") + 1],
+    "changed": lambda data: data.replace(b",0,", b",1,", 1),
+}
+
+
+def test_rows_that_nobody_would_make_again_must_be_there(whole, capfd, tmp_path):
+    path, _ = go(make_run(), tmp_path, StopAt(MOMENTS["while training"], kill=True))
+    words = [*train_words(tmp_path, network="linear"), "--seed", 1]
+    before = {name: (path / name).read_bytes() for name in records.TABLES}
+    kept = contents(path / "checkpoint")
+    for name, loss in itertools.product(records.TABLES, LOSSES.values()):
+        changed = loss(before[name])
+        (path / name).unlink()
+        if changed is not None:
+            assert changed != before[name]
+            (path / name).write_bytes(changed)
+        code, out, err = use(capfd, *words)
+        assert (code, out) == (2, "")
+        assert_one_line(err, str(path / name), "restore it", f"remove {path / 'checkpoint'}")
+        (path / name).write_bytes(before[name])
+        assert contents(path / "checkpoint") == kept
+        assert {name: (path / name).read_bytes() for name in records.TABLES} == before
+    code, _, err = use(capfd, *words)
+    assert (code, err) == (0, "")
+    assert_same_run(path, whole)
+
+
+def test_games_scored_in_between_stay_and_do_no_harm(whole, capfd, tmp_path):
+    """`repro evaluate` on an unfinished run adds rows after those that the checkpoint knows."""
+    path, _ = go(make_run(), tmp_path, StopAt(200 + 50 + 20, kill=True))
+    code, _, err = use(capfd, "evaluate", path, "--episodes", 2)
+    assert (code, err) == (0, "")
+    played = [row for row in rows(path / "evaluations.csv") if row["kind"] == "final"]
+    assert len(played) == 2
+    code, _, err = use(capfd, *train_words(tmp_path, network="linear"), "--seed", 1)
+    assert (code, err) == (0, "")
+    found = rows(path / "evaluations.csv")
+    assert [row for row in found if row["kind"] == "periodic"] == [
+        row for row in rows(whole / "evaluations.csv") if row["kind"] == "periodic"
+    ]
+    assert [row for row in found if row["kind"] == "final"][:2] == played
+    assert (path / "last.safetensors").read_bytes() == (whole / "last.safetensors").read_bytes()
 
 
 def test_the_best_network_is_that_of_the_checkpoint_used(whole, monkeypatch, tmp_path):
@@ -384,7 +550,7 @@ def test_final_games_of_weights_that_are_lost_are_played_again(tmp_path):
         assert (path / name).read_bytes() == (undisturbed / name).read_bytes()
 
 
-@pytest.mark.parametrize("schema", [1, 3])
+@pytest.mark.parametrize("schema", [1, 2, 4])
 def test_another_versions_checkpoint_is_refused_in_one_line(capfd, tmp_path, schema):
     path, _ = go(make_run(), tmp_path, StopAt(200, kill=True))
     for state in path.glob("checkpoint/step-*/state.json"):

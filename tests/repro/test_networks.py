@@ -10,6 +10,7 @@ from torch import nn
 
 from repro import networks
 from repro.config import preset
+from repro.machine import LackError
 from repro.networks import MLP, LinearNetwork, NatureCNN
 
 AGENT = preset("nature").agent
@@ -156,6 +157,12 @@ def test_build_makes_what_the_configuration_names():
     mlp = dataclasses.replace(AGENT, network="mlp", hidden_units=24)
     widths = [layer.out_features for layer in weighted_layers(networks.build(mlp, 2, (1, 4)))]
     assert widths == [24, 24, 2]
+
+
+@pytest.mark.parametrize("units", [10**10, 10**15])
+def test_a_network_that_memory_cannot_hold_is_refused_in_words(units):
+    with pytest.raises(LackError, match=f"{units:,} units.*--hidden-units"):
+        networks.build(dataclasses.replace(AGENT, hidden_units=units), 4, (4, 84, 84))
 
 
 def test_build_refuses_screens_of_another_size():

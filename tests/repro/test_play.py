@@ -1,6 +1,7 @@
 """Videos of an agent: real files, read back."""
 
 import dataclasses
+import gc
 
 import imageio.v2 as imageio
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from repro import checkpoint, config, directory, evaluate, experiment, play, records, score
 from repro.run import Run
+from tests.repro.small import assert_one_line, use
 
 FRAMES = 240
 
@@ -75,6 +77,18 @@ def test_the_chosen_action_is_orange_and_the_longest_bar_is_the_largest_value():
 def test_another_ending_is_refused(run_dir, tmp_path):
     with pytest.raises(config.ConfigError, match=r"\.mp4 or \.gif"):
         play.record(score.load(run_dir, "last"), tmp_path / "video.avi", 0, 100)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "gif"])
+@pytest.mark.parametrize("place", ["/proc/video", "{tmp}/folder", "{tmp}/file/video"])
+def test_a_video_that_cannot_be_written_is_one_line(capfd, run_dir, tmp_path, place, suffix):
+    (tmp_path / f"folder.{suffix}").mkdir()
+    (tmp_path / "file").touch()
+    path = f"{place}.{suffix}".replace("{tmp}", str(tmp_path))
+    code, out, err = use(capfd, "play", run_dir, "--weights", "last", "--out", path)
+    gc.collect()  # writers complain as they are thrown away
+    assert_one_line(err + capfd.readouterr().err, path, "cannot be written", "--out")
+    assert (code, out) == (1, "")
 
 
 def test_weights_that_are_not_there_are_named(run_dir):

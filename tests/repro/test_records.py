@@ -2,6 +2,7 @@
 
 import json
 import os
+import zlib
 
 import numpy as np
 import pytest
@@ -205,6 +206,149 @@ def test_trimmed_rows_come_again_without_a_trace(tmp_path):
     whole = path.read_bytes()
     records.trim(path, 20)
     write(30, 40)
+    assert path.read_bytes() == whole
+
+
+# --- what a checkpoint knows of a table ------------------------------------------------
+
+HEADER = "step,frames,updates,epsilon,loss,mean_max_q,frames_per_second\n"
+
+
+def learning_lines(*steps):
+    return "".join(f"{step},{4 * step},0,1.0,0.{step}5,,9.5\n" for step in steps)
+
+
+def evaluation(kind, step, episode=0):
+    return f"{kind},best,{step},{episode},1,2.0,3,False,True\n"
+
+
+def test_a_mark_is_the_size_and_the_checksum(tmp_path):
+    path = tmp_path / "learning.csv"
+    for text in (HEADER, HEADER + learning_lines(10, 20)):
+        path.write_text(text)
+        assert records.mark(path) == f"{len(text)} bytes, crc32 {zlib.crc32(text.encode()):08x}"
+
+
+def test_what_was_there_when_it_was_marked_stays(tmp_path):
+    """Games of an evaluation that was interrupted: with those that are left it goes on."""
+    path = tmp_path / "evaluations.csv"
+    known = f"{EVALUATIONS}\n" + evaluation("periodic", 10) + evaluation("periodic", 20)
+    path.write_text(known)
+    mark = records.mark(path)
+    path.write_text(known + evaluation("periodic", 20, 1))
+    records.trim(path, 10, 20, mark)
+    assert path.read_text() == known
+
+
+TORN = {
+    "cut short": "30,1", "zeros": "\0" * 100, "zeros in a row": "30,120,0,\0\0\0,0.1,,1.0\n",
+    "a line of zeros": "\0" * 20 + "\n", "a cell too few": "30,120\n", "blank": "\n",
+    "not a step": "²,1,0,1,0,,9\n", "part of a row, then rows": "3\n30,120,0,1.0,0.1,,9.5\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("torn", TORN.values(), ids=TORN)
+@pytest.mark.parametrize("rows", [(), (30,), (30, 40)], ids=len)
+def test_what_a_power_cut_leaves_after_the_checkpoint_is_dropped(tmp_path, torn, rows):
+    path = tmp_path / "learning.csv"
+    whole = HEADER + learning_lines(10, 20)
+    path.write_text(whole)
+    mark = records.mark(path)
+    path.write_text(whole + learning_lines(*rows) + torn)
+    records.trim(path, 20, 20, mark)
+    assert path.read_text() == whole
+
+
+@pytest.mark.parametrize("torn", TORN.values(), ids=TORN)
+def test_what_a_power_cut_leaves_before_the_first_checkpoint_is_dropped(tmp_path, torn):
+    path = tmp_path / "learning.csv"
+    path.write_text(HEADER + torn)
+    records.trim(path, 0, 0, "")
+    assert path.read_text() == HEADER
+    path.write_text(torn)
+    records.trim(path, 0, 0, "")
+    assert path.read_text() == ""
+
+
+def test_final_rows_after_the_mark_stay_up_to_the_first_damaged_line(tmp_path):
+    path = tmp_path / "evaluations.csv"
+    known = f"{EVALUATIONS}\n" + evaluation("periodic", 10)
+    path.write_text(known)
+    mark = records.mark(path)
+    final = evaluation("final", 10) + evaluation("final", 10, 1)
+    path.write_text(known + final + "final,best,10,2,\0\0\0\n" + evaluation("final", 10, 3))
+    records.trim(path, 10, 10, mark)
+    assert path.read_text() == known + final
+    path.write_text(known + final + evaluation("periodic", 20) + evaluation("final", 10, 2))
+    records.trim(path, 10, 20, mark)
+    assert path.read_text() == known + final
+
+
+LOSSES = {
+    "emptied": lambda text: "",
+    "shortened": lambda text: text[:-1],
+    "cut in a row": lambda text: text[: len(text) // 2 + 20],
+    "no rows": lambda text: HEADER,
+    "a digit": lambda text: text.replace("0.105", "0.106"),
+    "separators": lambda text: text.replace(",", ";"),
+    "a row": lambda text: HEADER + learning_lines(20, 30, 40),
+    "removed": lambda text: None,
+}
+
+
+@pytest.mark.parametrize("change", LOSSES.values(), ids=LOSSES)
+def test_a_table_that_lost_what_the_checkpoint_knows_is_refused(tmp_path, change):
+    path = tmp_path / "learning.csv"
+    whole = HEADER + learning_lines(10, 20)
+    path.write_text(whole)
+    mark = records.mark(path)
+    path.write_text(whole + learning_lines(30))
+    records.check(path, mark)
+    changed = change(whole)
+    if changed is None:
+        path.unlink()
+    else:
+        path.write_text(changed)
+    for call in (records.check, lambda *_: records.trim(path, 20, 20, mark)):
+        with pytest.raises(RunDirectoryError, match="shortened, changed or removed") as caught:
+            call(path, mark)
+        message = str(caught.value)
+        for word in (str(path), f"{len(whole)} bytes", f"remove {tmp_path / 'checkpoint'}"):
+            assert word in message
+        assert "\n" not in message
+    assert path.read_text() == changed if changed is not None else not path.exists()
+
+
+def test_without_a_mark_a_damaged_row_is_named(tmp_path):
+    """As when a finished run is scored again: nobody would make it again."""
+    path = tmp_path / "evaluations.csv"
+    text = f"{EVALUATIONS}\n" + evaluation("periodic", 10) + "\0\0\0\n" + evaluation("final", 10)
+    path.write_text(text)
+    with pytest.raises(RunDirectoryError, match=r"evaluations\.csv, line 3, is damaged"):
+        records.trim(path, 20)
+    assert path.read_text() == text
+    records.trim(path, 9)  # before that line
+    assert path.read_text() == f"{EVALUATIONS}\n"
+
+
+@pytest.mark.parametrize("step", ["²", "-1", "1.5", "", "x", "１", "1 "])
+def test_a_step_that_is_no_number_is_named_by_its_line(tmp_path, step):
+    path = tmp_path / "learning.csv"
+    path.write_text(HEADER + learning_lines(10) + f"{step},40,,,,,\n")
+    for call in (records.read_rows, lambda path: records.trim(path, 100)):
+        with pytest.raises(RunDirectoryError, match=r"learning\.csv, line 3, is damaged"):
+            call(path)
+
+
+def test_numbers_as_python_writes_them_are_read(tmp_path):
+    path = tmp_path / "learning.csv"
+    table = Table(path)
+    table.append(learning_row(10, loss=1e-7, epsilon=-0.5, mean_max_q=float("-inf")))
+    table.append(learning_row(20, loss=float("nan"), epsilon=1e22, mean_max_q=np.float32(0.1)))
+    table.close()
+    assert [row["loss"] for row in records.read_rows(path)] == ["1e-07", "nan"]
+    whole = path.read_bytes()
+    records.trim(path, 20)
     assert path.read_bytes() == whole
 
 

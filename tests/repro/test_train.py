@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from repro import checkpoint, config, directory, experiment, records, trackers, train
+from repro import checkpoint, config, directory, experiment, machine, records, trackers, train
 from repro.loop import Event
 from repro.replay import ReplayMemory
 from repro.run import run_from
@@ -314,6 +314,11 @@ def test_the_q_curve_follows_500_states_drawn_at_the_end_of_random_play():
         ),
         (["train", "breakout", "--seed", "-1"], ["--seed"]),
         (["train", "breakout", "--threads", "0"], ["--threads"]),
+        (["train", "breakout", "--threads", "1e12"], ["--threads", "1,024"]),
+        (["train", "../../evil", "--preset", "cartpole"], ["../../evil"]),
+        (["train", "ALE/Pong-v5", "--preset", "cartpole"], ["ALE/Pong-v5"]),
+        (["train", "..", "--preset", "cartpole"], ["'..'"]),
+        (["train", "Pendulum-v1", "--preset", "cartpole"], ["Pendulum-v1", "discrete"]),
         (["train", "breakout", "--learning-rat", "1", "--surprise"], ["surprise"]),
         (["train", "CartPole-v7", "--preset", "cartpole"], ["CartPole-v7"]),
         (["train"], ["GAME"]),
@@ -331,6 +336,7 @@ def test_wrong_use_is_one_line_and_exit_code_2(capfd, tmp_path, monkeypatch, wor
     code, out, err = use(capfd, *words)
     assert_one_line(err, *mentions)
     assert (code, out) == (2, "")
+    assert list(tmp_path.iterdir()) == []  # nothing is made, inside the suite or outside
 
 
 def test_a_device_that_is_not_there_is_one_line(capfd, tmp_path):
@@ -355,6 +361,30 @@ def test_too_little_memory_is_said_at_once(capfd, tmp_path):
     code, out, err = use(capfd, *words, "--network", "linear")
     assert (code, err) == (0, "")
     assert "finished after 400 frames" in out
+
+
+def test_memory_that_turns_out_not_to_be_there_is_said_as_clearly(capfd, tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "available_memory_bytes", lambda: 10**18)
+    code, out, err = use(capfd, *train_words(tmp_path, replay_steps=1_000_000_000_000))
+    assert_one_line(err, "memory", "--replay-steps")
+    assert (code, out) == (1, "")
+
+
+def test_the_memory_limit_of_a_process_counts():
+    code = (
+        "import resource; from repro import machine\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (10**9, 10**9))\n"
+        "assert 0 < machine.available_memory_bytes() < 10**9\n"
+        "held = bytearray(3 * 10**8)\n"
+        "assert 0 < machine.available_memory_bytes() < 7 * 10**8\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_network_that_memory_cannot_hold_is_one_line(capfd, tmp_path):
+    code, out, err = use(capfd, *train_words(tmp_path, hidden_units=10**10))
+    assert_one_line(err, "10,000,000,000 units", "--hidden-units")
+    assert (code, out) == (1, "")
 
 
 def test_a_directory_in_use_is_refused(capfd, tmp_path):
@@ -439,6 +469,23 @@ def test_run_from_reads_a_run_back(uninterrupted, tmp_path):
     (tmp_path / "config.json").write_text('{"game": "pong"}')
     with pytest.raises(config.ConfigError, match="training"):
         run_from(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("seed", "abc"), ("seed", -1), ("seed", True), ("seed", 1.0), ("game", 5),
+        ("game", "../evil"), ("preset", None), ("config", 5), ("config", {}),
+        ("hidden_units", 51.5), ("network", "natrue"),
+    ],
+)  # fmt: skip
+def test_a_damaged_identity_is_one_line(capfd, tmp_path, name, value):
+    there = make_run().identity()
+    (there if name in there else there["config"]["agent"])[name] = value
+    (tmp_path / "config.json").write_text(json.dumps(there))
+    code, out, err = use(capfd, "evaluate", tmp_path)
+    assert_one_line(err, str(tmp_path), *([name, repr(value)] if name != "config" else []))
+    assert (code, out) == (2, "")
 
 
 def test_importing_the_package_loads_nothing_heavy():
