@@ -24,12 +24,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import safetensors
 import safetensors.torch
-from torch import Tensor, nn
+from torch import nn
 
-from repro import directory, disk, records, segments
+from repro import directory, disk, packing, records, segments
 from repro.replay import ReplayMemory
 from repro.segments import Arrays, DamageError
 
@@ -158,7 +157,7 @@ class Checkpoints:
             needed, files = segments.store(memory, self._shared, folder, known, self._saves)
         arrays: Arrays = {}
         content = {"state": state, "memory": None if memory is None else memory.state()}
-        values = _pack(content, "", arrays)
+        values = packing.pack(content, "", arrays)
         files[_ARRAYS] = segments.write(arrays, folder / _ARRAYS)
         self._shared.sync()
         whole = {
@@ -190,7 +189,7 @@ class Checkpoints:
         whole = self._whole(place)
         try:
             arrays = segments.read(place / _ARRAYS, whole["files"][_ARRAYS])
-            content = _unpack(whole["values"], arrays)
+            content = packing.unpack(whole["values"], arrays)
             if content["memory"] is not None:
                 segments.restore(
                     memory, content["memory"], self._shared, place,
@@ -296,25 +295,3 @@ def _remove(item: Path) -> None:
 def _checksum(whole: Mapping[str, Any]) -> str:
     """Of what state.json holds besides, whatever the order of its keys."""
     return disk.checksum(json.dumps(json.loads(json.dumps(whole)), sort_keys=True).encode())
-
-
-def _pack(value: Any, path: str, arrays: Arrays) -> Any:
-    """Move arrays and tensors out of a nested state, leaving ``{"array": path}`` behind."""
-    if isinstance(value, Tensor):
-        value = value.detach().cpu().numpy()
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        arrays[path] = np.asarray(value, order="C")
-        return {"array": path}
-    if isinstance(value, Mapping):
-        return {key: _pack(item, f"{path}/{key}", arrays) for key, item in value.items()}
-    return value
-
-
-def _unpack(value: Any, arrays: Arrays) -> Any:
-    if isinstance(value, dict):
-        if set(value) == {"array"}:
-            return arrays[value["array"]].copy()
-        return {key: _unpack(item, arrays) for key, item in value.items()}
-    return value

@@ -94,13 +94,7 @@ def _train(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
     default = flags.chosen_preset(arguments)
     parser.add_argument("game", metavar="GAME", help="one of `repro games`")
     parser.add_argument("--seed", type=natural, default=0, metavar="N", help="[default 0]")
-    parser.add_argument(
-        "--preset", choices=config.PRESETS, default="nature",
-        help="configuration to start from; its values are the defaults below [default nature]",
-    )  # fmt: skip
-    parser.add_argument(
-        "--out", type=Path, metavar="SUITE", help="folder of the runs [default results/PRESET]"
-    )
+    flags.add_preset(parser)
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... [default cpu]")
     parser.add_argument(
         "--threads", type=flags.threads, metavar="N", help="processor threads [default: all cores]"

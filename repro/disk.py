@@ -1,4 +1,7 @@
-"""Reading what may be damaged, or on a file system that is shared. Standard library only."""
+"""Files that last, and reading what may be damaged or on a file system that is shared.
+
+Standard library only.
+"""
 
 import os
 import time
@@ -46,6 +49,19 @@ def items(folder: Path) -> list[Path]:
         return _patiently(folder, lambda path: sorted(path.iterdir()))
     except FileNotFoundError:
         return []
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Replace a file as a whole: readers see the old or the new one, never a part.
+
+    Its name is on the disk for certain once its folder is synced.
+    """
+    beside = path.with_name(f".{path.name}.tmp")
+    with beside.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
 
 
 def sync(path: Path) -> None:

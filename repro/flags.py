@@ -6,6 +6,7 @@ import sys
 import typing
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import Any, NoReturn
 
 from repro import config
@@ -80,6 +81,17 @@ def add_settings(parser: argparse.ArgumentParser, default: config.Config) -> Non
             options["type"] = natural if hint is int else float
             options["metavar"] = "N" if hint is int else "X"
         groups[part].add_argument("--" + item.name.replace("_", "-"), **options)
+
+
+def add_preset(parser: argparse.ArgumentParser) -> None:
+    """Add --preset, and --out, whose default follows from it."""
+    parser.add_argument(
+        "--preset", choices=config.PRESETS, default="nature",
+        help="configuration to start from; its values are the defaults below [default nature]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", type=Path, metavar="SUITE", help="folder of the runs [default results/PRESET]"
+    )
 
 
 def chosen_preset(arguments: Sequence[str]) -> config.Config:

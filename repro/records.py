@@ -59,13 +59,8 @@ class RunDirectoryError(RuntimeError):
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Replace a file as a whole: readers see the old or the new one, never a part."""
-    beside = path.with_name(f".{path.name}.tmp")
-    with beside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    """Replace a file as a whole, for good: also if the power fails right after."""
+    disk.replace(path, data)
     disk.sync(path.parent)
 
 

@@ -12,7 +12,6 @@ Every file is safetensors within zstandard, with a checksum that whoever
 refers to it keeps. Nothing in it can run code when it is read.
 """
 
-import os
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,7 @@ def write(arrays: Arrays, *paths: Path) -> str:
     """
     data = zstandard.ZstdCompressor(level=_LEVEL).compress(safetensors.numpy.save(arrays))
     for path in paths:
-        _put(path, data)
+        disk.replace(path, data)
     return checksum(data)
 
 
@@ -140,7 +139,7 @@ class Shared:
         if len(errors) == len(self._folders):  # what may be readable later is not given up
             raise min(errors.values(), key=lambda error: isinstance(error, DamageError))
         for path in errors:
-            _put(path, found)
+            disk.replace(path, found)
             self._damaged.append(path)
         return found
 
@@ -227,16 +226,6 @@ def _names(start: int, stop: int, added: int) -> tuple[str, str]:
     """Of the segment that a piece belongs to, and of the file it has if it does not fill one."""
     part = "tail" if stop == added else "head"
     return f"segment-{start // STEPS:08d}{SUFFIX}", f"{part}{SUFFIX}"
-
-
-def _put(path: Path, data: bytes) -> None:
-    """Replace a file as a whole; its name is on the disk once the folder is synced."""
-    beside = path.with_name(f".{path.name}.tmp")
-    with beside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
 
 
 def _bytes(path: Path, expected: str) -> bytes:

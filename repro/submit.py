@@ -30,13 +30,7 @@ def add(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
         "--seeds", nargs="+", type=seeds, default=[[0]], metavar="N",
         help="seeds, or ranges such as 0-4 [default 0]",
     )  # fmt: skip
-    parser.add_argument(
-        "--preset", choices=config.PRESETS, default="nature",
-        help="configuration to start from; its values are the defaults below [default nature]",
-    )  # fmt: skip
-    parser.add_argument(
-        "--out", type=Path, metavar="SUITE", help="folder of the runs [default results/PRESET]"
-    )
+    flags.add_preset(parser)
     parser.add_argument(
         "--device", help="cpu, cuda, ... [default cuda if --gres is given, else cpu]"
     )
