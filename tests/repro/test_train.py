@@ -280,7 +280,7 @@ def test_the_q_curve_follows_500_states_drawn_at_the_end_of_random_play():
                 memory.add(np.array([[255]]), 0, 0.0, False)
     assert memory.generator.bit_generator.state == before
     assert [row["step"] for row in table.rows] == list(range(10_000, 70_001, 10_000))
-    assert [row["mean_max_q"] for row in table.rows[:4]] == [None] * 4
+    assert [row.get("mean_max_q") for row in table.rows[:4]] == [None] * 4
     assert len(network.seen) == 6
     for states, following, row in zip(
         network.seen[::2], network.seen[1::2], table.rows[4:], strict=True
