@@ -285,7 +285,7 @@ def test_the_q_curve_follows_500_states_drawn_at_the_end_of_random_play():
     for states, following, row in zip(
         network.seen[::2], network.seen[1::2], table.rows[4:], strict=True
     ):
-        assert states.shape == (500, 1, 1)
+        assert states.shape == (500, 1, 1, 1)
         numbers = states.reshape(-1).astype(float)
         assert numbers.max() < 250
         np.testing.assert_array_equal(following, states + 1)  # row 31: the next states
