@@ -1,6 +1,6 @@
 """What a reader must know of a suite before its numbers are held against others."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from paper_tables import reference
 from paper_tables.collect import Results
@@ -41,18 +41,28 @@ def setting(run: Run, field: str) -> object:
     return run.settings.get(part, {}).get(name)
 
 
-def _departures(results: Results, wanted: Mapping[str, object]) -> list[str]:
-    """Name the settings that are not those of the released code."""
+def departures(runs: Sequence[Run], wanted: Mapping[str, object] | None = None) -> dict[str, str]:
+    """Say which settings are not those of the released code, by "part.name".
+
+    Args:
+        runs: whose values are named together.
+        wanted: as in :func:`caveats`.
+    """
     table = reference.load("nature2015_hyperparameters")
     titles = dict(zip(table["field"], table.index, strict=True))
-    found = []
-    for field, code in {**reference.released_settings(), **wanted}.items():
-        runs = [run for run in results.runs if run.preset != RANDOM or field in _RANDOM_PLAYS]
-        values = [value for run in runs if (value := setting(run, field)) is not None]
+    found = {}
+    for field, code in {**reference.released_settings(), **(wanted or {})}.items():
+        concerned = [run for run in runs if run.preset != RANDOM or field in _RANDOM_PLAYS]
+        values = [value for run in concerned if (value := setting(run, field)) is not None]
         other = dict.fromkeys(str(value) for value in values if code not in (None, value))
         if other:
             name = titles.get(field, field.split(".")[1])
-            found.append(f"{name} {' or '.join(sorted(other))} (there {code})")
+            found[field] = f"{name} {' or '.join(sorted(other))} (there {code})"
+    return found
+
+
+def _departures(results: Results, wanted: Mapping[str, object]) -> list[str]:
+    found = departures(results.runs, wanted).values()
     return [f"Not the settings of the released code: {'; '.join(found)}."] if found else []
 
 

@@ -1,9 +1,10 @@
-"""The commands `repro tables`, `figures`, `report` and `compare`: arguments, and what they write.
+"""The commands `repro tables`, `figures`, `report`, `trace` and `compare`: what they write.
 
 Nothing heavy is imported before a command runs.
 """
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,10 +14,12 @@ from repro.records import RunDirectoryError, write_atomic
 if TYPE_CHECKING:
     from paper_tables.collect import Results
     from paper_tables.render import Table
+    from paper_tables.trace.rule import Trace
 
 BASELINES = ("nature2015", "wang2016", "human_starts", "world_record")
 ALSO = ("wang_dqn", "double_dqn", "dueling", "pfrl", "chainerrl", "nnabla_rl")
 FORMATS = ("md", "csv", "tex", "html")
+_TRACE_CODES = {"alike": 0, "apart": 1, "too short": 3}
 _RANDOM, _ABLATIONS = Path("results/random"), Path("results/ablations")
 
 
@@ -121,6 +124,49 @@ def add_report(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
         return 0
 
     parser.set_defaults(run=run)
+
+
+def add_trace(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
+    """`repro trace`."""
+    parser.epilog = (
+        "Exit codes: 0 alike, 1 apart, 3 too short to say, 2 wrong use. The runs may be in "
+        "progress. The rule is in docs/trace.md."
+    )
+    parser.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN",
+        help="runs of one game, or folders of them, such as results/nature/pong",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER",
+        help="where trace-GAME.svg and .png go [default SUITE/figures of the first run]",
+    )  # fmt: skip
+    parser.add_argument("--no-figure", action="store_true", help="draw nothing")
+
+    def run(options: argparse.Namespace) -> int:
+        from paper_tables.trace import rule, runs, words
+
+        found = rule.trace(runs.read(options.runs))
+        folder = options.out or found.runs[0].run.path.resolve().parents[1] / "figures"
+        drawn = [] if options.no_figure else _draw_trace(found, folder)
+        if options.json:
+            files = {"figures": [str(path) for path in drawn]}
+            print(json.dumps(words.as_json(found) | files, indent=2, allow_nan=False))
+        else:
+            print(words.as_text(found))
+            for path in drawn:
+                print(path)
+        return _TRACE_CODES[found.verdict]
+
+    parser.set_defaults(run=run)
+
+
+def _draw_trace(found: "Trace", folder: Path) -> list[Path]:
+    from paper_tables import style
+    from paper_tables.trace import figure
+
+    _make(folder)
+    return list(style.save(figure.draw(found), folder, f"trace-{found.game}"))
 
 
 def add_compare(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:

@@ -69,10 +69,7 @@ def read_run(folder: Path) -> tuple[Run, pd.DataFrame] | list[Problem]:
         run's); or all that is wrong with them.
     """
     try:
-        config, provenance = _json(folder / "config.json"), folder / "provenance.json"
-        made = _json(provenance) if provenance.exists() else {}
-        done = _json(folder / "done.json") if (folder / "done.json").exists() else None
-        run = _run(folder, config, made, done)
+        run, done = read_setup(folder)
         episodes = read_evaluations(folder / "evaluations.csv")
         if late := beyond(folder / "evaluations.csv", episodes, run.train_steps):
             return late
@@ -81,6 +78,18 @@ def read_run(folder: Path) -> tuple[Run, pd.DataFrame] | list[Problem]:
     except UnsoundError as error:
         return error.problems
     return run, episodes
+
+
+def read_setup(folder: Path) -> tuple[Run, dict[str, Any] | None]:
+    """Read what a run is, and done.json if it has one; none of its rows.
+
+    Raises:
+        UnsoundError: with all that is wrong.
+    """
+    config, provenance = _json(folder / "config.json"), folder / "provenance.json"
+    made = _json(provenance) if provenance.exists() else {}
+    done = _json(folder / "done.json") if (folder / "done.json").exists() else None
+    return _run(folder, config, made, done), done
 
 
 def _json(path: Path) -> dict[str, Any]:

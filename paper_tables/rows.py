@@ -1,6 +1,7 @@
 """The tables of a run directory, read strictly: rows that are not sound are named by line."""
 
 import csv
+import io
 import math
 import re
 from collections.abc import Iterator
@@ -119,8 +120,12 @@ def nothing() -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})
 
 
-def read_evaluations(path: Path) -> pd.DataFrame:
+def read_evaluations(path: Path, growing: bool = False) -> pd.DataFrame:
     """Read the rows of evaluations.csv without ``seed``, which would pass for the run's.
+
+    Args:
+        path: the file; need not be there.
+        growing: whether a last line without an end is one that is being written, and no damage.
 
     Raises:
         UnsoundError: naming every line that is not sound.
@@ -128,7 +133,12 @@ def read_evaluations(path: Path) -> pd.DataFrame:
     if not path.exists():
         return nothing()
     try:
-        table = pd.read_csv(path, dtype=_DTYPES, skip_blank_lines=False)
+        data = path.read_bytes()
+        if growing:
+            data = data[: data.rfind(b"\n") + 1]
+            if not data:
+                return nothing()
+        table = pd.read_csv(io.BytesIO(data), dtype=_DTYPES, skip_blank_lines=False)
         counts = table[["step", "episode", "seed", "frames"]]
         sound = (
             tuple(table.columns) == EVALUATIONS
@@ -139,7 +149,7 @@ def read_evaluations(path: Path) -> pd.DataFrame:
             and bool(((counts >= 0) & (counts <= LARGEST_COUNT)).all(axis=None))
             and not bool((table["completed"] < (table["kind"] == "final")).any())
             and not bool(table.duplicated(_KEY).any())
-            and path.read_bytes().endswith(b"\n")
+            and data.endswith(b"\n")
         )
     except (ValueError, KeyError, OverflowError, OSError):  # pandas' own errors are ValueErrors
         sound = False

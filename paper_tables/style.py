@@ -51,6 +51,8 @@ DQN = Series("DQN, 2015", _COLOURS[3], "-.")
 LINEAR = Series("best linear learner, 2015", _COLOURS[7], "--")
 HUMAN = Series("human, 2015", "0.2", "--")
 RANDOM = Series("random player, 2015", "0.2", ":")
+ORIGINAL = Series("the original program, one seed", DQN.colour, DQN.line)
+LAYER_COLOURS = tuple(_COLOURS[number] for number in (1, 2, 4, 7, 9))  # those of no series above
 
 
 def sheet(height_mm: float, width_mm: float = PAGE_MM, arrange: bool = True) -> Figure:

@@ -305,6 +305,7 @@ COMMANDS: dict[str, tuple[Adder, str]] = {
     "tables": (_paper("tables"), "Write the paper's tables, ours beside the printed numbers."),
     "figures": (_paper("figures"), "Draw the paper's figures from a suite: SVG and PNG."),
     "report": (_paper("report"), "Write one HTML page with tables, figures and provenance."),
+    "trace": (_paper("trace"), "Hold runs of a game against the original program's own log."),
     "compare": (_paper("compare"), "Compare two suites, or one with a published column."),
     "random": (_random, "Score the random player (a new action every 6th frame, 10 Hz)."),
 }

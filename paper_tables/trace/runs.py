@@ -1,0 +1,142 @@
+"""Runs of ours as curves: finished or in progress, read without a lock and without a change."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from paper_tables.caveats import departures
+from paper_tables.collect import Results
+from paper_tables.reading import Run, read_setup
+from paper_tables.rows import RANDOM, UnsoundError, read_evaluations
+from paper_tables.trace import original
+from repro.games import GAMES
+from repro.records import RunDirectoryError, read_rows, runs
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A run and what it logged.
+
+    Attributes:
+        run: what it is; ``run.path`` as it was given.
+        curve: see :mod:`paper_tables.trace.original`; empty if nothing is logged yet.
+    """
+
+    run: Run
+    curve: pd.DataFrame
+
+    @property
+    def last_step(self) -> int:
+        """The newest row's."""
+        return int(self.curve.index.max()) if len(self.curve) else 0
+
+    @property
+    def title(self) -> str:
+        """Such as "Pong, seed 0"."""
+        return f"{GAMES[self.run.game].title}, seed {self.run.seed}"
+
+    def departures(self) -> list[str]:
+        """Each setting that is not the released code's and bears on what is compared here."""
+        found = departures([self.run])
+        replay = self.run.settings["agent"].get("replay_steps", 0)
+        if replay >= self.last_step:  # nothing was forgotten yet
+            found.pop("agent.replay_steps", None)
+        return list(found.values())
+
+
+def read(paths: Sequence[Path]) -> list[Traced]:
+    """Read all runs at or below some paths, which must be of one game that has an original.
+
+    Raises:
+        RunDirectoryError: saying in one line what is wrong and what to do.
+    """
+    folders = dict.fromkeys(folder for path in paths for folder in _folders(path))
+    found = [_setup(folder) for folder in folders]
+    games = sorted({run.game for run in found})
+    if len(games) > 1:
+        raise RunDirectoryError(
+            f"runs of {len(games)} games ({', '.join(games)}); trace one game at a time, "
+            f"such as {paths[0] / games[0]}"
+        )
+    if games[0] not in original.games():
+        raise RunDirectoryError(
+            f"there is no log of the original program on {games[0]}; "
+            f"there is one on {', '.join(original.games())}"
+        )
+    return [Traced(run, _needed(run)) for run in found]
+
+
+def curve(run: Run) -> pd.DataFrame | None:
+    """What a run has logged so far; ``None`` if it is of a version that logged too little.
+
+    Raises:
+        RunDirectoryError: naming the file that is damaged.
+    """
+    path = run.path / "learning.csv"
+    rows = read_rows(path) if path.exists() else []
+    if rows and not rows[0].keys() >= set(original.LOGGED):
+        return None
+    try:
+        logged = pd.DataFrame(
+            [[_number(row[name]) for name in original.LOGGED] for row in rows],
+            index=pd.Index([int(row["step"]) for row in rows], dtype="int64", name="step"),
+            columns=list(original.LOGGED),
+            dtype="float64",
+        )
+    except ValueError as error:
+        raise RunDirectoryError(f"{path} is damaged: {error}") from error
+    if not logged.index.is_unique:
+        raise RunDirectoryError(f"{path} is damaged: it has rows of one step twice")
+    return logged.join(_scores(run), how="outer").sort_index()
+
+
+def _folders(path: Path) -> list[Path]:
+    if (path / "config.json").exists():
+        return [path]
+    below = [path / folder.relative_to(path.resolve()) for folder in runs(path)]
+    if not below:
+        raise RunDirectoryError(f"there is no run at or below {path}")
+    return below
+
+
+def _setup(folder: Path) -> Run:
+    try:
+        run, _ = read_setup(folder)
+    except UnsoundError as error:
+        raise RunDirectoryError(str(error.problems[0])) from error
+    if run.preset == RANDOM:
+        raise RunDirectoryError(f"{folder} is a run of the random player, which learns nothing")
+    return run
+
+
+def _needed(run: Run) -> pd.DataFrame:
+    found = curve(run)
+    if found is None:
+        raise RunDirectoryError(
+            f"{run.path} was made before version 0.2.0, which logs what the trace needs"
+        )
+    return found
+
+
+def _scores(run: Run) -> "pd.Series[float]":
+    try:
+        games = read_evaluations(run.path / "evaluations.csv", growing=True)
+    except UnsoundError as error:
+        raise RunDirectoryError(str(error.problems[0])) from error
+    periodic = Results((run,), games.assign(run=0), ()).periodic()
+    return periodic.set_index("step")["mean"].rename("score")
+
+
+def _number(text: str) -> float:
+    """A cell; NaN if it is empty.
+
+    Raises:
+        ValueError: if it is not a finite number.
+    """
+    value = float(text or "nan")
+    if text and not math.isfinite(value):
+        raise ValueError(f"{text!r} is not a finite number")
+    return value

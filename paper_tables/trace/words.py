@@ -1,0 +1,174 @@
+"""A trace as text and as JSON."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from paper_tables import render
+from paper_tables.render import Column, Table
+from paper_tables.trace import original
+from paper_tables.trace.original import LAYERS
+from paper_tables.trace.rule import (
+    BOUNDS,
+    ENOUGH_STEPS,
+    JUDGED_STEPS,
+    Comparison,
+    Judgement,
+    Trace,
+    comparisons,
+)
+from paper_tables.trace.runs import Traced
+from repro.games import GAMES
+
+_FRAMES_PER_STEP = 4
+_LATE_ROWS = 8  # of the table, after the steps that are judged
+_NAMES = {
+    "v": "V",
+    "first_weights": "mean absolute first weight",
+    "mean_growth": "growth of the mean absolute weight",
+    "largest_growth": "growth of the largest absolute weight",
+}
+_CURVES = (("v", "V", 4), ("mean_abs_td_error", "TD error", 4), ("score", "score", 1))
+_WEIGHTS = (
+    ("first_weights", "first mean", 5, 1),
+    ("mean_growth", "growth %", 2, 100),
+    ("largest_growth", "growth % of largest", 1, 100),
+)
+
+
+def as_text(trace: Trace) -> str:
+    """Two tables, then the verdict on each run and on all of them."""
+    parts = [
+        f"## {GAMES[trace.game].title} beside the original ({original.source(trace.game)})\n",
+        render.grid(_curves(trace)),
+        render.grid(_weights(trace)),
+        *(_said(trace, *one) for one in zip(trace.runs, trace.judgements, strict=True)),
+    ]
+    if len(trace.runs) > 1:
+        parts.append(f"All {len(trace.runs)} runs: {trace.verdict}.")
+    return "\n".join(parts)
+
+
+def caption(trace: Trace) -> str:
+    """One line below the picture."""
+    runs = render.counted(len(trace.runs), "run")
+    return f"{GAMES[trace.game].title}, {runs} beside the original program's: {trace.verdict}"
+
+
+def as_json(trace: Trace) -> dict[str, Any]:
+    """Verdicts, the rule, and every comparison, judged or not."""
+    return {
+        "game": trace.game,
+        "original": original.source(trace.game),
+        "verdict": trace.verdict,
+        "rule": {
+            "distance": "|ours - original| / (max(|ours|, |original|) + floor)",
+            "bounds": {kind: dataclasses.asdict(bound) for kind, bound in BOUNDS.items()},
+            "judged_steps": JUDGED_STEPS,
+            "enough_steps": ENOUGH_STEPS,
+        },
+        "runs": [
+            {
+                "run": str(one.run.path),
+                "seed": one.run.seed,
+                "preset": one.run.preset,
+                "last_step": one.last_step,
+                "departures": one.departures(),
+                "verdict": judged.verdict,
+                "apart": {name: late[0].step for name, late in judged.apart.items()},
+                "compared": [_values(row) for row in comparisons(one.curve, trace.original)],
+            }
+            for one, judged in zip(trace.runs, trace.judgements, strict=True)
+        ],
+    }
+
+
+def _values(one: Comparison) -> dict[str, Any]:
+    judged = one.step <= JUDGED_STEPS
+    return {
+        **dataclasses.asdict(one),
+        "distance": one.distance,
+        "judged": judged,
+        "beyond": one.beyond,
+    }
+
+
+def _said(trace: Trace, one: Traced, judged: Judgement) -> str:
+    """The verdict on a run, why, and what its settings have to do with it."""
+    name, last = f"{one.title} ({one.run.path})", one.last_step
+    if judged.verdict == "apart":
+        lines = [f"{name}: apart from the original."]
+        lines += [f"  {_apart(late)}" for late in judged.apart.values()]
+    elif judged.verdict == "too short":
+        logged = trace.original["v"].dropna().index
+        enough = int(logged[logged >= ENOUGH_STEPS].min())
+        lines = [f"{name}: too short to say after {last:,} steps; step {enough:,} is needed."]
+    else:
+        end = max(row.step for row in judged.compared)
+        lines = [f"{name}: alike the original up to step {end:,}."]
+        nearest = max(judged.compared, key=lambda row: row.distance / BOUNDS[row.kind].distance)
+        lines.append(f"  Nearest to its bound: {_named(nearest)}, {_numbers(nearest)}.")
+    if departures := one.departures():
+        lines.append(f"  Not the settings of the released code: {'; '.join(departures)}.")
+    return "\n".join(lines) + "\n"
+
+
+def _apart(late: Sequence[Comparison]) -> str:
+    first, last = late[0], late[-1]
+    return f"{_named(last)}: {_numbers(last)}; beyond its bound from step {first.step:,} on."
+
+
+def _named(one: Comparison) -> str:
+    layer = f" of {one.layer.replace('_', ' ')}" if one.layer else ""
+    return f"{_NAMES[one.kind]}{layer}"
+
+
+def _numbers(one: Comparison) -> str:
+    shown = [f"{n:.2%}" if "growth" in one.kind else f"{n:.4g}" for n in (one.ours, one.original)]
+    return (
+        f"{shown[0]} against {shown[1]} at step {one.step:,} "
+        f"(distance {one.distance:.2f}, bound {BOUNDS[one.kind].distance:g})"
+    )
+
+
+def _curves(trace: Trace) -> Table:
+    """Ours, a mean over runs, at the steps that the original logged; later, at some of them."""
+    names = [name for name, _, _ in _CURVES]
+    theirs = trace.original[names].dropna(how="all")
+    mean = pd.concat([one.curve[names] for one in trace.runs]).groupby(level="step").mean()
+    shared = theirs.index.intersection(mean.dropna(how="all").index)
+    late = shared[shared > JUDGED_STEPS]
+    chosen = np.unique(np.linspace(0, len(late) - 1, min(_LATE_ROWS, len(late))).astype(int))
+    steps = shared[shared <= JUDGED_STEPS].append(late[chosen])
+    frame = pd.DataFrame({"step": steps, "frames": steps * _FRAMES_PER_STEP})
+    columns = [Column("step", "step", 0), Column("frames", "frames", 0)]
+    for name, title, decimals in _CURVES:
+        frame[f"{name}_original"], frame[name] = (t.loc[steps, name].array for t in (theirs, mean))
+        columns.append(Column(f"{name}_original", f"{title}, original", decimals))
+        columns.append(Column(name, "ours", decimals))
+    return Table("trace", "", frame, tuple(columns))
+
+
+def _weights(trace: Trace) -> Table:
+    """The last comparison of each layer that is judged, ours the mean over the runs there."""
+    rows = [
+        {"kind": row.kind, "layer": row.layer, "step": row.step, "original": row.original,
+         "ours": row.ours}
+        for judged in trace.judgements for row in judged.compared if row.layer
+    ]  # fmt: skip
+    found = pd.DataFrame(rows, columns=["kind", "layer", "step", "original", "ours"])
+    means = found.groupby(["kind", "layer", "step"])[["original", "ours"]].mean().reset_index()
+    last = means.groupby(["kind", "layer"]).last()
+    frame = pd.DataFrame({"layer": [layer.replace("_", " ") for layer in LAYERS]})
+    columns = [Column("layer", "layer")]
+    for kind, title, decimals, unit in _WEIGHTS:
+        known = unit * last.reindex(pd.MultiIndex.from_product([[kind], LAYERS]))
+        frame[f"{kind}_original"], frame[kind] = known["original"].array, known["ours"].array
+        columns.append(Column(f"{kind}_original", f"{title}, original", decimals))
+        columns.append(Column(kind, "ours", decimals))
+    step = int(found["step"].max()) if len(found) else 0
+    columns[0] = Column("layer", f"layer, step {step:,}")
+    return Table("weights", "", frame, tuple(columns))
