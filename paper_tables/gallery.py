@@ -10,7 +10,8 @@ from paper_tables import curves, figures, inspected, style
 from paper_tables.collect import Results, Run
 from paper_tables.normalise import scale
 from paper_tables.reference import BASELINES
-from repro.games import GAMES
+from paper_tables.trace import figure, original, rule, runs, words
+from repro.games import GAMES, find
 
 PAPERS_GAMES = ("space_invaders", "seaquest")  # of Fig. 2
 AT_MOST = 4  # games beside each other in Fig. 2
@@ -28,7 +29,7 @@ class Plate:
 def draw(
     results: Results, games: Sequence[str] = (), baseline: str = "nature2015", seed: int = 0
 ) -> Iterator[Plate]:
-    """Draw one figure after the other, in the paper's order.
+    """Draw one figure after the other: each game's trace, then the paper's, in its order.
 
     Args:
         results: trained runs under one protocol.
@@ -41,6 +42,7 @@ def draw(
     """
     run = sorted({run.game for run in results.runs})
     chosen = list(games) or run
+    yield from _traces(results, chosen)
     if chosen:
         papers = [game for game in PAPERS_GAMES if game in chosen]
         shown = list(games) or papers or chosen[:AT_MOST]
@@ -67,6 +69,18 @@ def draw(
         f"Performance profiles, {BASELINES[baseline].title}",
         figures.performance_profiles(results, baseline, seed),
     )
+
+
+def _traces(results: Results, games: Sequence[str]) -> Iterator[Plate]:
+    """Runs that logged enough, each game beside the original's own training, if that is known."""
+    for game in (find(name).name for name in games):
+        if game not in original.games():
+            continue
+        ours = [runs.traced(run) for run in results.runs if run.game == game]
+        enough = [one for one in ours if one and one.curve["v"].notna().any()]
+        if enough:
+            found = rule.trace(enough)
+            yield Plate(f"trace-{game}", words.caption(found), figure.draw(found))
 
 
 def _inspected(run: Run) -> Iterator[Plate]:

@@ -33,8 +33,8 @@ def draw(trace: Trace) -> Figure:
         panels,
         ("v", "mean_abs_td_error", "score"),
         (
-            "V: mean max-Q of the target network at held-out next states",
-            "TD error: mean absolute, clipped, over the same transitions",
+            "V: mean max-Q of the target network, held-out states",
+            "TD error: mean absolute, clipped, there",
             "score: mean of whole games",
         ),
         strict=False,

@@ -53,8 +53,8 @@ def read(paths: Sequence[Path]) -> list[Traced]:
     Raises:
         RunDirectoryError: saying in one line what is wrong and what to do.
     """
-    folders = dict.fromkeys(folder for path in paths for folder in _folders(path))
-    found = [_setup(folder) for folder in folders]
+    unique = dict.fromkeys(folder for path in paths for folder in folders(path))
+    found = [_setup(folder) for folder in unique]
     games = sorted({run.game for run in found})
     if len(games) > 1:
         raise RunDirectoryError(
@@ -66,10 +66,10 @@ def read(paths: Sequence[Path]) -> list[Traced]:
             f"there is no log of the original program on {games[0]}; "
             f"there is one on {', '.join(original.games())}"
         )
-    return [Traced(run, _needed(run)) for run in found]
+    return [_needed(run) for run in found]
 
 
-def curve(run: Run) -> pd.DataFrame | None:
+def traced(run: Run) -> Traced | None:
     """What a run has logged so far; ``None`` if it is of a version that logged too little.
 
     Raises:
@@ -90,10 +90,15 @@ def curve(run: Run) -> pd.DataFrame | None:
         raise RunDirectoryError(f"{path} is damaged: {error}") from error
     if not logged.index.is_unique:
         raise RunDirectoryError(f"{path} is damaged: it has rows of one step twice")
-    return logged.join(_scores(run), how="outer").sort_index()
+    return Traced(run, logged.join(_scores(run), how="outer").sort_index())
 
 
-def _folders(path: Path) -> list[Path]:
+def folders(path: Path) -> list[Path]:
+    """The run directories at or below a path, under the name that was given.
+
+    Raises:
+        RunDirectoryError: if there is none.
+    """
     if (path / "config.json").exists():
         return [path]
     below = [path / folder.relative_to(path.resolve()) for folder in runs(path)]
@@ -112,8 +117,8 @@ def _setup(folder: Path) -> Run:
     return run
 
 
-def _needed(run: Run) -> pd.DataFrame:
-    found = curve(run)
+def _needed(run: Run) -> Traced:
+    found = traced(run)
     if found is None:
         raise RunDirectoryError(
             f"{run.path} was made before version 0.2.0, which logs what the trace needs"

@@ -9,7 +9,7 @@ import pandas as pd
 
 from paper_tables import render
 from paper_tables.render import Column, Table
-from paper_tables.trace import original
+from paper_tables.trace import original, rule
 from paper_tables.trace.original import LAYERS
 from paper_tables.trace.rule import (
     BOUNDS,
@@ -56,6 +56,26 @@ def caption(trace: Trace) -> str:
     """One line below the picture."""
     runs = render.counted(len(trace.runs), "run")
     return f"{GAMES[trace.game].title}, {runs} beside the original program's: {trace.verdict}"
+
+
+def calibration(runs: Sequence[Traced]) -> Table:
+    """Each run on a line: its verdict, what was apart first, the largest distance of each kind."""
+    rows = []
+    for one in runs:
+        judged = rule.trace([one]).judgements[0]
+        first = min((late[0] for late in judged.apart.values()), key=lambda c: c.step, default=None)
+        largest = {
+            kind: max((c.distance for c in judged.compared if c.kind == kind), default=None)
+            for kind in BOUNDS
+        }
+        found = {"from": first.step, "first": first.quantity} if first else {}
+        rows.append({"run": str(one.run.path), "verdict": judged.verdict, **found, **largest})
+    columns = (
+        Column("run", "run"), Column("verdict", "verdict"), Column("from", "from step", 0),
+        Column("first", "first apart"), *(Column(kind, kind, 3) for kind in BOUNDS),
+    )  # fmt: skip
+    frame = pd.DataFrame(rows, columns=[column.name for column in columns])
+    return Table("calibration", "", frame, columns)
 
 
 def as_json(trace: Trace) -> dict[str, Any]:
