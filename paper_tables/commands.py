@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 BASELINES = ("nature2015", "wang2016", "human_starts", "world_record")
 ALSO = ("wang_dqn", "double_dqn", "dueling", "pfrl", "chainerrl", "nnabla_rl")
 FORMATS = ("md", "csv", "tex", "html")
-_TRACE_CODES = {"alike": 0, "apart": 1, "too short": 3}
+TRACE_CODES = {"alike": 0, "apart": 1, "too short": 3}
 _RANDOM, _ABLATIONS = Path("results/random"), Path("results/ablations")
 
 
@@ -156,7 +156,7 @@ def add_trace(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
             print(words.as_text(found))
             for path in drawn:
                 print(path)
-        return _TRACE_CODES[found.verdict]
+        return TRACE_CODES[found.verdict]
 
     parser.set_defaults(run=run)
 
