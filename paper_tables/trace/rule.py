@@ -18,8 +18,8 @@ Compared are, at every step that both logged:
 
 Gradients are of one minibatch, and TD errors and scores of the first million frames are mostly
 luck: they are shown and decide nothing. Correct runs go ways of their own once they learn, so
-only the first ``JUDGED_STEPS`` are judged. ``BOUNDS`` leave room between every correct run and
-the mistakes that were made on purpose: see docs/trace.md.
+only the first ``JUDGED_STEPS`` are judged. ``python scripts/calibrate_trace.py RUN...`` prints how
+far runs that are known to be right or wrong are from ``BOUNDS``.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -54,9 +54,9 @@ BOUNDS: Mapping[str, Bound] = {
     "mean_growth": Bound(floor=0.02, distance=0.67),
     "largest_growth": Bound(floor=0.2, distance=0.67),
 }
-JUDGED_STEPS = 250_000  # as far as correct runs were at hand
+JUDGED_STEPS = 250_000  # epsilon is above 0.8 until then: play is still mostly random
 ENOUGH_STEPS = 150_000  # V must have been compared at this step or later
-_LEARNING_STARTS_STEPS = 50_000
+_LEARNING_STARTS_STEPS = 50_000  # ledger row 13
 
 
 @dataclass(frozen=True)
