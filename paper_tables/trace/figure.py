@@ -8,9 +8,9 @@ from matplotlib.ticker import PercentFormatter
 
 from paper_tables import style
 from paper_tables.render import counted
-from paper_tables.trace.original import LAYERS
 from paper_tables.trace.rule import JUDGED_STEPS, Trace, quantities
 from repro.games import GAMES
+from repro.records import LAYERS
 
 _MILLIONS_PER_STEP = 4e-6  # emulator frames
 _LEAST_STEPS = 100_000  # that are shown

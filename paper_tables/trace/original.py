@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from repro.records import LAYERS, STATISTICS
+
 _FOLDER = Path(__file__).parents[1] / "reference" / "curves"
-LAYERS = ("convolution_1", "convolution_2", "convolution_3", "hidden", "output")
-STATISTICS = ("mean_abs_weight", "max_abs_weight", "mean_abs_gradient", "max_abs_gradient")
 LOGGED = (
     "v",
     "mean_abs_td_error",

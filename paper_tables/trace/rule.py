@@ -29,8 +29,8 @@ from typing import Literal
 import pandas as pd
 
 from paper_tables.trace import original
-from paper_tables.trace.original import LAYERS
 from paper_tables.trace.runs import Traced
+from repro.records import LAYERS
 
 Verdict = Literal["alike", "apart", "too short"]
 

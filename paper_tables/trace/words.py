@@ -10,7 +10,6 @@ import pandas as pd
 from paper_tables import render
 from paper_tables.render import Column, Table
 from paper_tables.trace import original, rule
-from paper_tables.trace.original import LAYERS
 from paper_tables.trace.rule import (
     BOUNDS,
     ENOUGH_STEPS,
@@ -22,6 +21,7 @@ from paper_tables.trace.rule import (
 )
 from paper_tables.trace.runs import Traced
 from repro.games import GAMES
+from repro.records import LAYERS
 
 _FRAMES_PER_STEP = 4
 _LATE_ROWS = 8  # of the table, after the steps that are judged

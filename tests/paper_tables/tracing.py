@@ -5,15 +5,10 @@ import json
 from pathlib import Path
 
 from paper_tables import reference
+from repro.records import LEARNING
 
 CURVES = Path(reference.__file__).parent / "reference" / "curves"
 LAYERS = ("convolution_1", "convolution_2", "convolution_3", "hidden", "output")
-STATISTICS = ("mean_abs_weight", "max_abs_weight", "mean_abs_gradient", "max_abs_gradient")
-LEARNING = (
-    "step", "frames", "updates", "epsilon", "loss", "mean_max_q", "v", "mean_abs_td_error",
-    *(f"{layer}_{statistic}" for layer in LAYERS for statistic in STATISTICS),
-    "frames_per_second",
-)  # fmt: skip
 HEADER = "kind,weights,step,episode,seed,return,frames,truncated,completed\n"
 
 
