@@ -11,7 +11,8 @@ from repro.games import GAMES
 FULL_LENGTH_FRAMES = 200_000_000  # 50 million steps: ledger row 23
 # Settings that the random player has no use for, but its repeat: ledger row 26.
 _RANDOM_PLAYS = ("protocol.minimal_actions", "protocol.noop_max_frames",
-                 "protocol.eval_cap_frames", "protocol.sticky_probability")  # fmt: skip
+                 "protocol.eval_cap_frames", "protocol.sticky_probability",
+                 "protocol.game_rules")  # fmt: skip
 
 
 def caveats(

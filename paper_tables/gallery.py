@@ -72,15 +72,23 @@ def draw(
 
 
 def _traces(results: Results, games: Sequence[str]) -> Iterator[Plate]:
-    """Runs that logged enough, each game beside the original's own training, if that is known."""
+    """Runs that logged enough, each game beside the original's own training, if that is known.
+
+    First the value of all such games in one picture, if there are several.
+    """
+    traces = list[rule.Trace]()
     for game in (find(name).name for name in games):
         if game not in original.games():
             continue
         ours = [runs.traced(run) for run in results.runs if run.game == game]
         enough = [one for one in ours if one and one.curve["v"].notna().any()]
         if enough:
-            found = rule.trace(enough)
-            yield Plate(f"trace-{game}", words.caption(found), figure.draw(found))
+            traces.append(rule.trace(enough))
+    if len(traces) > 1:
+        title = f"Value of {len(traces)} games beside the original program's own trainings"
+        yield Plate("traces", title, figure.overview(traces))
+    for found in traces:
+        yield Plate(f"trace-{found.game}", words.caption(found), figure.draw(found))
 
 
 def _inspected(run: Run) -> Iterator[Plate]:

@@ -1,4 +1,7 @@
-"""The picture of a trace: ours beside the original, four panels."""
+"""The pictures of traces: ours beside the original, a game in four panels or a panel a game."""
+
+import math
+from collections.abc import Sequence
 
 import matplotlib
 import pandas as pd
@@ -24,7 +27,7 @@ def draw(trace: Trace) -> Figure:
     The original is a line; ours is a line too, with a band from the least to the largest of
     several runs.
     """
-    last = max(_LEAST_STEPS, *(one.last_step for one in trace.runs)) * _BEYOND
+    last = _last_step(trace)
     figure = style.sheet(120)
     panels = list(figure.subplots(2, 2).flat)
     number = len(trace.runs)
@@ -60,6 +63,33 @@ def draw(trace: Trace) -> Figure:
     figure.suptitle(GAMES[trace.game].title, fontsize=9)
     style.legend(figure, 4)
     return figure
+
+
+@matplotlib.rc_context(style.STYLE)
+def overview(traces: Sequence[Trace]) -> Figure:
+    """Draw V alone, a panel for each game: at least one."""
+    columns = min(3, len(traces))
+    rows = math.ceil(len(traces) / columns)
+    figure = style.sheet(14 + 44 * rows)
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes, trace in zip(panels, traces, strict=False):
+        last = _last_step(trace)
+        axes.set_title(f"{GAMES[trace.game].title}: {trace.verdict}", loc="left")
+        _original(axes, trace.original["v"].loc[:last], style.ORIGINAL.colour)
+        _ours(axes, [one.curve["v"] for one in trace.runs], style.OURS.colour, style.OURS.label)
+        style.tidy(axes, 4)
+        axes.set_xlim(0, last * _MILLIONS_PER_STEP)
+    for axes in panels[len(traces) :]:
+        axes.set_axis_off()
+    figure.supxlabel("emulator frames (millions)", fontsize=style.SMALL_POINTS)
+    figure.supylabel("V: mean max-Q, held-out states", fontsize=style.SMALL_POINTS)
+    style.legend(figure, 3, "upper")
+    return figure
+
+
+def _last_step(trace: Trace) -> float:
+    """As far as is shown: a little further than ours came."""
+    return max(_LEAST_STEPS, *(one.last_step for one in trace.runs)) * _BEYOND
 
 
 def _original(axes: Axes, values: "pd.Series[float]", colour: str) -> None:
