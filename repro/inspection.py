@@ -145,7 +145,7 @@ def _play(trained: Trained, env: gym.Env[Any, Any]) -> Iterator[tuple[Any, ...]]
     run, agent = trained.run, trained.agent
     for game in itertools.count():
         seed = evaluate.episode_seed(run.seed, trained.step, game)
-        chance = np.random.default_rng(seed)
+        chance = evaluate.player_generator(seed)
         observation, info = env.reset(seed=seed)
         over = False
         while not over:

@@ -81,7 +81,7 @@ def _pictures(
     run, agent = trained.run, trained.agent
     names: list[str] = env.get_wrapper_attr("get_action_meanings")()
     seed = evaluate.episode_seed(run.seed, trained.step, episode)
-    chance = np.random.default_rng(seed)
+    chance = evaluate.player_generator(seed)
     observation, info = env.reset(seed=seed)
     epsilon = run.config.training.eval_epsilon
     score, over = 0.0, False

@@ -45,8 +45,10 @@ def write_run(suite, game, seed, means, final=(), values=(), frames=3_000_000, r
         for episode, score in enumerate(final)
     ]
     write(folder / "evaluations.csv", records.EVALUATIONS, rows)
+    blank = [""] * 22  # V, TD error, layers
     learning = [
-        [10_000 * n, 40_000 * n, 0, 1.0, "", value, 600] for n, value in enumerate(values, start=1)
+        [10_000 * n, 40_000 * n, 0, 1.0, "", value, *blank, 600]
+        for n, value in enumerate(values, start=1)
     ]
     write(folder / "learning.csv", records.LEARNING, learning)
     if final:

@@ -115,7 +115,7 @@ def test_play_has_a_row_per_step_of_the_evaluation_games(made, run_dir):
     expected, states, game = [], [], 0
     while len(expected) < STEPS:
         seed = evaluate.episode_seed(1, 400, game)
-        player = make_player(np.random.default_rng(seed))
+        player = make_player(np.random.default_rng([seed, *b"player"]))
         state, info = env.reset(seed=seed)
         over = False
         while not over:
