@@ -15,7 +15,8 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from repro import directory, provenance, records
+from repro import directory, game_log, provenance, records
+from repro.run import Run
 from wrappers.protocol import NATURE, Protocol
 
 RANDOM_ACTION_FRAMES = 6  # 10 Hz, the rate of a fast human; Methods and ledger row 26
@@ -102,6 +103,58 @@ def play_episodes(
     """The final protocol: whole games ``first`` to ``episodes - 1`` (ledger row 25)."""
     for episode in range(first, episodes):
         yield play_game(env, make_player, episode, episode_seed(seed, step, episode))
+
+
+def record_episodes(
+    env: gym.Env[Any, Any],
+    make_player: PlayerFactory,
+    run: Run,
+    table: records.Table,
+    weights: str,
+    step: int,
+    episodes: int,
+    first: int = 0,
+) -> Iterator[Game]:
+    """The final protocol, of a run's network: its games' actions are kept, then their rows.
+
+    Args:
+        env: whole games, raw rewards.
+        make_player: the network's player.
+        run: whose network.
+        table: evaluations.csv; the actions go into the file beside it.
+        weights: "best" or "last".
+        step: training step that they are from.
+        episodes: games in all.
+        first: the number of the first that is played, from 0.
+    """
+    recorder = _Recorder(make_player)
+    for game in play_episodes(env, recorder, run.seed, step, episodes, first):
+        record = game_log.Record(
+            run.game, weights, step, game.episode, game.seed, bytes(recorder.actions),
+            game.score, game.frames,
+        )  # fmt: skip
+        game_log.append(table.path.with_name(game_log.NAME), record)
+        table.append(game.row("final", weights, step))
+        yield game
+
+
+class _Recorder:
+    """Makes players whose actions it keeps, those of the newest: 0 to 255 each."""
+
+    def __init__(self, make_player: PlayerFactory) -> None:
+        self._make_player = make_player
+        self.actions: list[int] = []
+
+    def __call__(self, generator: np.random.Generator) -> Player:
+        player = self._make_player(generator)
+        self.actions = []
+
+        def play(observation: NDArray[Any]) -> int:
+            action = player(observation)
+            self.actions.append(action)
+            return action
+
+        return play
 
 
 def play_steps(

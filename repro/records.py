@@ -8,6 +8,7 @@ provenance.json      code, libraries, emulator, ROM, action set, hardware; what 
                      when the run went on elsewhere
 train_episodes.csv   a row per training game
 evaluations.csv      a row per evaluation game
+games.zst            the actions of every final game, see repro.game_log
 learning.csv         a row per ``log_every_steps``
 best.safetensors     weights of the best periodic evaluation
 last.safetensors     weights at the end
@@ -95,7 +96,7 @@ class Table:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._columns = TABLES[path.name]
         fresh = not path.exists() or path.stat().st_size == 0
         if not fresh:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from repro import checkpoint, evaluate, records
+from repro import checkpoint, evaluate, game_log, records
 from repro.agent import Agent
 from repro.checkpoint import CheckpointError
 from repro.experiment import agent_player, check_device, make_agent, make_envs
@@ -56,15 +56,15 @@ def score(folder: Path, weights: str, episodes: int, device: str = "cpu") -> Ite
     with trained.run.directory(folder) as place:
         path = folder / "evaluations.csv"
         records.trim(path, trained.run.config.steps)
+        game_log.trim(folder)
         there = evaluate.final_returns(path, weights, trained.step)[:episodes]
         yield from there
         table = place.table("evaluations.csv")
         envs = make_envs(trained.run)
         player = agent_player(trained.agent, trained.run.config.training.eval_epsilon)
-        for game in evaluate.play_episodes(
-            envs.final, player, trained.run.seed, trained.step, episodes, len(there)
+        for game in evaluate.record_episodes(
+            envs.final, player, trained.run, table, weights, trained.step, episodes, len(there)
         ):
-            table.append(game.row("final", weights, trained.step))
             yield game.score
         table.close()
         envs.close()

@@ -75,13 +75,12 @@ class Scoring:
             step: training step that they are from.
         """
         there = len(evaluate.final_returns(self._path, weights, step))
-        for game in evaluate.play_episodes(
-            self._envs.final, self._player, self._run.seed, step,
-            self._run.config.training.final_episodes, there,
-        ):  # fmt: skip
-            self._table.append(game.row("final", weights, step))
-        returns = evaluate.final_returns(self._path, weights, step)
         asked = self._run.config.training.final_episodes
+        for _ in evaluate.record_episodes(
+            self._envs.final, self._player, self._run, self._table, weights, step, asked, there
+        ):
+            pass
+        returns = evaluate.final_returns(self._path, weights, step)
         if len(returns) < asked:
             raise LostDirectoryError(f"{self._path} has lost games that were just played")
         return evaluate.summary(returns[:asked])  # `repro evaluate` may have played more

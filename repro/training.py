@@ -11,6 +11,7 @@ from repro import (
     disk,
     evaluate,
     experiment,
+    game_log,
     machine,
     nonfinite,
     provenance,
@@ -245,6 +246,7 @@ class Training:
         for name in records.TABLES:
             last_step = self._best.evaluated_step if name == "evaluations.csv" else step
             records.trim(self._path / name, last_step, step, self._marks.get(name, ""))
+        game_log.trim(self._path)
         self._best.put_back()
         if step < self._run.config.steps:
             (self._path / "last.safetensors").unlink(missing_ok=True)

@@ -26,7 +26,7 @@ STEPS = 600
 EVALUATED = [150, 300, 450, 600]
 KEPT = {
     "config.json", "provenance.json", "train_episodes.csv", "evaluations.csv", "learning.csv",
-    "best.safetensors", "last.safetensors", "done.json",
+    "best.safetensors", "last.safetensors", "done.json", "games.zst",
 }  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def assert_same_run(one, two):
     """Everything but the clock agrees, to the byte."""
     for name in (
         "config.json", "train_episodes.csv", "evaluations.csv", "last.safetensors",
-        "best.safetensors", "done.json",
+        "best.safetensors", "done.json", "games.zst",
     ):  # fmt: skip
         assert (one / name).read_bytes() == (two / name).read_bytes(), name
     assert without_speed(one / "learning.csv") == without_speed(two / "learning.csv")

@@ -2,11 +2,12 @@
 
 import json
 
-from small import StopAt, assert_same_run, go, make_run, rows
+from small import KilledError, StopAt, assert_same_run, go, make_run, rows
 
-from repro import signals, train
+from repro import game_log, signals, train
 from repro.evaluate import Game
 from repro.records import Table
+from wrappers import make_eval_env
 
 # Games of at most 80 emulator frames, so of at most 20 steps: some end within an evaluation's 50.
 SHORT_GAMES = {"periodic_cap_frames": 80}
@@ -56,3 +57,42 @@ def test_games_that_somebody_played_before_do_not_lengthen_the_score(tmp_path):
     assert done["episodes"] == 2
     two = [float(row["return"]) for row in with_seven if row["kind"] == "final"][:2]
     assert done["mean_return"] == sum(two) / 2
+
+
+def test_the_actions_that_are_kept_play_the_final_games_again(tmp_path):
+    run = make_run()
+    path, _ = go(run, tmp_path)
+    final = [row for row in rows(path / "evaluations.csv") if row["kind"] == "final"]
+    games = game_log.read(path / "games.zst").records
+    assert len(games) == len(final) == 2
+    env = make_eval_env("breakout", 0, run.config.protocol)
+    for row, game in zip(final, games, strict=True):
+        assert (game.game, game.weights) == ("breakout", row["weights"])
+        for name in ("step", "episode", "seed", "frames"):
+            assert str(getattr(game, name)) == row[name]
+        env.reset(seed=game.seed)
+        steps = [env.step(action) for action in game.actions]
+        assert sum(step[1] for step in steps) == game.score == float(row["return"])
+        assert [step[2] or step[3] for step in steps] == [False] * (len(steps) - 1) + [True]
+        assert steps[-1][4]["episode_frame_number"] == game.frames
+    env.close()
+
+
+def test_a_kill_between_a_games_actions_and_its_row_leaves_both_once(tmp_path, monkeypatch):
+    run = make_run(frames=800)
+    whole, _ = go(run, tmp_path / "whole")
+    append = Table.append
+
+    def killed(table, row):
+        if row.get("kind") == "final" and row["episode"] == 1:
+            raise KilledError
+        append(table, row)
+
+    monkeypatch.setattr(Table, "append", killed)
+    path, end = go(run, tmp_path / "killed")
+    assert end is KilledError
+    assert [game.episode for game in game_log.read(path / "games.zst").records] == [0, 1]
+    assert sum(row["kind"] == "final" for row in rows(path / "evaluations.csv")) == 1
+    monkeypatch.undo()
+    go(run, tmp_path / "killed")
+    assert_same_run(path, whole)
