@@ -119,15 +119,16 @@ def test_what_is_no_game_is_named_with_its_place(log, text):
 def test_a_small_file_cannot_become_gigabytes(tmp_path, games):
     """6 GB of zeros, in one frame or in many; packed they are 200 kB."""
     path, piece = tmp_path / game_log.NAME, bytes(1_000_000)
+    header = HEADER | {"steps": 6_000 // games * 10**6}
     for _ in range(games):
         packer = zstandard.ZstdCompressor().compressobj()
-        parts = [packer.compress(json.dumps(HEADER | {"steps": 10**6}).encode() + b"\n")]
+        parts = [packer.compress(json.dumps(header).encode() + b"\n")]
         parts += [packer.compress(piece) for _ in range(6_000 // games)]
         with path.open("ab") as file:
             file.write(b"".join(parts) + packer.flush())
     assert path.stat().st_size < 1_000_000
     tracemalloc.start()
-    assert "at byte 0: more than the 67,108,864 bytes" in game_log.read(path).damage
+    assert ": more than the 67,108,864 bytes" in game_log.read(path).damage
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 200e6
