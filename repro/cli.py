@@ -269,6 +269,12 @@ def _add_trained(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... [default cpu]")
 
 
+def _verify(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+    from repro import verify
+
+    verify.add(parser, arguments)
+
+
 def _cluster(name: str) -> "Adder":
     """A command with a module of its own."""
 
@@ -298,6 +304,7 @@ COMMANDS: dict[str, tuple[Adder, str]] = {
     "submit": (_cluster("submit"), "Submit games and seeds to SLURM as one array job."),
     "status": (_cluster("status"), "Show what became of every run of a suite."),
     "evaluate": (_evaluate, "Score a run's network by the final protocol; records each game."),
+    "verify": (_verify, "Play a run's final games again: does its score hold?"),
     "play": (_play, "Write a video of a run's agent, with its action values."),
     "inspect": (_inspect, "Record what a run's network makes of its states, for two pictures."),
     "protocol": (_protocol, "Print every setting with unit, source and ledger row."),
