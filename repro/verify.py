@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from repro import __version__, claims, game_log, playback, provenance, records
+from repro import __version__, claims, game_log, playback, processes, provenance, records
 from repro.claims import Subject
 from repro.config import ConfigError
+from repro.flags import count
 from repro.lock import Lock
 from repro.records import RunDirectoryError
 from wrappers.protocol import ProtocolError
@@ -156,6 +157,7 @@ def add(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     parser.add_argument(
         "runs", nargs="+", type=Path, metavar="RUN", help="runs, or folders of them: a suite"
     )
+    parser.add_argument("--jobs", type=count, default=1, metavar="N", help="processes [default 1]")
     parser.add_argument("--json", action="store_true", help="print JSON; times in seconds")
     parser.set_defaults(run=_command)
 
@@ -165,21 +167,39 @@ def _command(options: argparse.Namespace) -> int:
         if not options.json:
             print(line, flush=True)
 
-    folders = dict.fromkeys(run for path in options.runs for run in _runs(path))
+    folders = list(dict.fromkeys(run for path in options.runs for run in _runs(path)))
     verdicts = []
-    for folder in folders:
-        say(f"{folder}:")
-        verdict = verify(folder, say)
+    for verdict in _verdicts(folders, options.jobs, say):
         verdicts.append(verdict)
         for problem in verdict.problems:
             print(f"repro: {problem}", file=sys.stderr, flush=True)
         if verdict.state == "unverifiable":
-            print(f"repro: {folder}: {verdict.notes[-1]}", file=sys.stderr, flush=True)
+            print(f"repro: {verdict.run}: {verdict.notes[-1]}", file=sys.stderr, flush=True)
         say(_summary(verdict))
     if options.json:
         print(json.dumps([dataclasses.asdict(one) for one in verdicts], indent=2))
     states = {verdict.state for verdict in verdicts}
     return 1 if "wrong" in states else 2 if "unverifiable" in states else 0
+
+
+def _verdicts(folders: Sequence[Path], jobs: int, say: Callable[[str], None]) -> Iterator[Verdict]:
+    if jobs == 1:
+        for folder in folders:
+            say(f"{folder}:")
+            yield verify(folder, say)
+        return
+    say(f"{len(folders)} runs in {jobs} processes; each is shown when it is done")
+    calls = [(folder,) for folder in folders]
+    remedy = "runs that were verified until then keep their marks"
+    for lines, verdict in processes.as_completed(_in_a_process, calls, jobs, remedy):
+        for line in lines:
+            say(line)
+        yield verdict
+
+
+def _in_a_process(folder: Path) -> tuple[list[str], Verdict]:
+    lines = [f"{folder}:"]
+    return lines, verify(folder, lines.append)
 
 
 def _runs(path: Path) -> list[Path]:

@@ -5,8 +5,10 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -152,6 +154,38 @@ def test_a_suite_is_verified_run_by_run(capfd, run):
     assert f"copy/seed-1/evaluations.csv, line {line}: game 1 of the best network" in lines[0]
     assert (run / "verified.json").exists()
     assert not (other / "verified.json").exists()
+
+
+def test_several_processes_find_the_same(capfd, run):
+    shutil.copytree(run, run.parent.parent / "copy" / "seed-1")
+    one = verify(capfd, run.parent.parent)
+    code, out, lines = verify(capfd, run.parent.parent, "--jobs", 2)
+    assert (code, lines) == (0, [])
+
+    def games(text):
+        return sorted(line for line in text.splitlines() if "the same" in line)
+
+    assert games(out) == games(one[1])
+    assert out.count("verified: 3 games") == 2
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_ctrl_c_ends_it_with_one_line(tmp_path, jobs):
+    for game in ("beam_rider", "seaquest"):
+        shutil.copytree(RESULTS / "random" / game / "seed-0", tmp_path / game / "seed-0")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "repro.cli", "verify", str(tmp_path), "--jobs", str(jobs)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    begun = "the same" if jobs == 1 else "2 runs in 2 processes"
+    while begun not in process.stdout.readline():
+        assert process.poll() is None
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    err = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert err == "repro: interrupted\n"
+    assert not list(tmp_path.rglob("verified.json"))
 
 
 def test_games_that_evaluate_adds_are_verified_too(capfd, run):
