@@ -178,6 +178,9 @@ def score_problems(of: Subject, claims: Sequence[Claim], scores: dict[Key, float
     file = of.path / "done.json"
     done = records.read_json(file)
     weights, step = done.get("weights", RANDOM), done.get("weights_step", 0)
+    if weights != (due := _scored(of)):
+        yield f"{file}: the weights are {weights}, this run's score is of {due}"
+        return
     mine = [scores[claim.key] for claim in claims if claim.key[:2] == (weights, step)]
     if len(mine) < of.episodes:
         yield (
@@ -206,6 +209,14 @@ def _network(key: Key) -> str:
     if key.weights == RANDOM:
         return "the random player"
     return f"the {key.weights} network of step {key.step:,}"
+
+
+def _scored(of: Subject) -> str:
+    """Whose games the score is made of: the best network, if there were evaluations."""
+    if of.random:
+        return RANDOM
+    every = of.run.config.training.eval_every_steps
+    return "best" if 0 < every <= of.run.config.steps else "last"
 
 
 def _evaluated(of: Subject, weights: str, step: int) -> bool:

@@ -391,6 +391,16 @@ def test_fewer_games_than_the_protocol_wants(capfd, run):
     )
 
 
+def test_the_score_of_the_last_network_is_not_that_of_the_best(capfd, run):
+    assert use(capfd, "evaluate", run, "--weights", "last", "--episodes", 3)[0] == 0
+    assert verify(capfd, run)[0] == 0
+    scores = [float(row["return"]) for row in final_rows(run) if row["weights"] == "last"]
+    done = json.loads((run / DONE).read_text()) | {"weights": "last", "weights_step": 200}
+    done |= {"mean_return": np.mean(scores), "sd_return": np.std(scores, ddof=1)}
+    (run / DONE).write_text(json.dumps(done))
+    refused(capfd, run, f"{DONE}: the weights are last, this run's score is of best")
+
+
 @pytest.mark.parametrize("number", ["mean_return", "sd_return", "episodes"])
 @pytest.mark.parametrize("value", [1e9, None, "3", True])
 def test_each_number_of_the_score(capfd, run, number, value):
