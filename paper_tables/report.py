@@ -14,6 +14,7 @@ import pandas as pd
 from paper_tables import render
 from paper_tables.collect import Problem, Results, Run
 from paper_tables.render import Column, Table, counted
+from repro import records
 from repro.games import GAMES
 
 _PAGE = Path(__file__).parent / "page"
@@ -137,13 +138,19 @@ def provenance(suites: Mapping[str, Results]) -> Table:
         Column("preset", "preset"),
         Column("train_frames", "frames planned", 0),
         Column("finished", "finished"),
+        Column("verified", "final games"),
         *(Column(name, title, missing="") for name, title in (_LIBRARIES | _PROVENANCE).items()),
         Column("continued", "went on elsewhere", missing=""),
     )
     rows = [_origin(run, name) for name, results in suites.items() for run in results.runs]
     frame = pd.DataFrame(rows, columns=[column.name for column in columns], dtype=object)
-    note = "Frames are emulator frames, 60 to a second of play; 0 where nothing was trained."
-    return Table("runs", "Provenance of the runs", frame, columns, (note,))
+    notes = (
+        "Frames are emulator frames, 60 to a second of play; 0 where nothing was trained.",
+        "Final games: what `repro verify` noted in the run's folder when it last played them "
+        "again. The note is a memo that whoever has the folder could write; the command is the "
+        "check.",
+    )
+    return Table("runs", "Provenance of the runs", frame, columns, notes)
 
 
 def _origin(run: Run, suite: str) -> dict[str, object]:
@@ -157,10 +164,23 @@ def _origin(run: Run, suite: str) -> dict[str, object]:
         "preset": run.preset,
         "train_frames": run.train_frames,
         "finished": _text(run.finished),
+        "verified": _verified(run.path),
         **{name: versions.get(name) for name in _LIBRARIES},
         **{name: _text(one) if isinstance(one, bool) else one for name, one in made.items()},
         "continued": _continued(run.provenance.get("continued")),
     }
+
+
+def _verified(path: Path) -> str:
+    """What `repro verify` left to be known of a run's final games."""
+    mark = path / records.VERIFIED
+    try:
+        if not mark.exists():
+            return "not verified"
+        same = records.read_json(mark).get("sha256") == records.digests(path)
+    except (records.RunDirectoryError, OSError):
+        same = False
+    return "verified" if same else "changed since they were verified"
 
 
 def _continued(found: object) -> str | None:

@@ -269,13 +269,14 @@ def _add_trained(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... [default cpu]")
 
 
-def _cluster(name: str) -> "Adder":
+def _module(name: str) -> "Adder":
     """A command with a module of its own."""
 
     def add(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
-        from repro import status, submit
+        from repro import status, submit, verify
 
-        {"status": status, "submit": submit}[name].add(parser, arguments)
+        modules = {"status": status, "submit": submit, "verify": verify}
+        modules[name].add(parser, arguments)
 
     return add
 
@@ -295,9 +296,10 @@ Adder = Callable[[argparse.ArgumentParser, Sequence[str]], None]
 COMMANDS: dict[str, tuple[Adder, str]] = {
     "games": (_games, "List the 49 games."),
     "train": (_train, "Train the agent on a game; the same command again resumes."),
-    "submit": (_cluster("submit"), "Submit games and seeds to SLURM as one array job."),
-    "status": (_cluster("status"), "Show what became of every run of a suite."),
+    "submit": (_module("submit"), "Submit games and seeds to SLURM as one array job."),
+    "status": (_module("status"), "Show what became of every run of a suite."),
     "evaluate": (_evaluate, "Score a run's network by the final protocol; records each game."),
+    "verify": (_module("verify"), "Play a run's final games again: does its score hold?"),
     "play": (_play, "Write a video of a run's agent, with its action values."),
     "inspect": (_inspect, "Record what a run's network makes of its states, for two pictures."),
     "protocol": (_protocol, "Print every setting with unit, source and ledger row."),

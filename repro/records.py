@@ -17,6 +17,7 @@ failure.json         why a cluster's job gave the run up
 inspection/          what `repro inspect` made of the weights
 nonfinite/           the minibatch at which the loss stopped being a number, if it did
 done.json            written last: the completion marker
+verified.json        that `repro verify` played the final games again, and in which state
 ==================== ======================================================================
 
 One process writes a run at a time. Rows reach the disk as they are made. A
@@ -26,6 +27,7 @@ is written beside, fsynced and renamed over.
 """
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -58,6 +60,8 @@ TABLES = {
     "evaluations.csv": EVALUATIONS,
     "learning.csv": LEARNING,
 }
+SCORED = ("config.json", "evaluations.csv", "games.zst", "done.json")  # what a score rests on
+VERIFIED = "verified.json"
 _SOUND = re.compile(r"[\w.,+-]*", re.ASCII)  # numbers and names, as they are written here
 
 
@@ -84,7 +88,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         value = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunDirectoryError(f"cannot read {path}: {error}") from error
     if not isinstance(value, dict):
         raise RunDirectoryError(f"{path} does not hold a JSON object")
@@ -243,6 +247,12 @@ def _whole_lines(path: Path) -> io.StringIO:
     """A table without its last line, if that was cut short: then it has no newline."""
     text = path.read_text(errors="replace")  # what a power cut left is found line by line
     return io.StringIO(text[: text.rfind("\n") + 1])
+
+
+def digests(path: Path) -> dict[str, str]:
+    """SHA-256 of each file that a run's final score rests on, of those that are there."""
+    there = [name for name in SCORED if (path / name).is_file()]
+    return {name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in there}
 
 
 def run_path(suite: Path, game: str, seed: int) -> Path:

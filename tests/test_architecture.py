@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 OURS = ("repro", "wrappers", "paper_tables", "scripts", "results")
-ENVIRONMENT_MODULES = {"experiment", "train", "training", "evaluate"}
+ENVIRONMENT_MODULES = {"experiment", "train", "training", "evaluate", "playback"}
 
 
 def imports(path: Path) -> set[str]:
@@ -65,6 +65,8 @@ def test_only_a_few_rooms_of_repro_open_an_environment(path):
         ("repro.records", {"torch", "ale_py", "gymnasium"}),
         ("repro.replay", {"torch"}),
         ("repro.evaluate", {"torch", "ale_py"}),
+        ("repro.verify", {"torch", "ale_py", "gymnasium"}),
+        ("repro.verdict", {"torch", "ale_py"}),
         ("wrappers.protocol", {"gymnasium", "ale_py", "cv2"}),
         ("wrappers.envs", {"torch"}),
         ("paper_tables.tables", {"torch", "ale_py", "gymnasium"}),

@@ -25,7 +25,11 @@ class UnknownGameError(ProtocolError):
 
 
 def make_emulator(
-    game: str, protocol: Protocol = NATURE, render_mode: str | None = None
+    game: str,
+    protocol: Protocol = NATURE,
+    render_mode: str | None = None,
+    *,
+    screens: bool = True,
 ) -> gym.Env[Bytes, Any]:
     """Make the raw emulator: one step is one frame, RGB uint8, no cap of its own.
 
@@ -33,6 +37,7 @@ def make_emulator(
         game: the ROM's snake_case name, such as ``space_invaders``.
         protocol: decides stickiness and action set.
         render_mode: as for ``gymnasium.make``.
+        screens: if not, it plays as ever but shows black ones: fetching them takes time.
 
     Raises:
         UnknownGameError: if the emulator has no such game.
@@ -46,9 +51,10 @@ def make_emulator(
     rom_path(game)  # or says why there is none
     ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
     gym.register_envs(ale_py)
+    emulator = "wrappers.roms:Emulator" if screens else "wrappers.roms:DarkEmulator"
     title = "".join(word.capitalize() for word in game.split("_"))
     return gym.make(
-        dataclasses.replace(gym.spec(f"ALE/{title}-v5"), entry_point="wrappers.roms:Emulator"),
+        dataclasses.replace(gym.spec(f"ALE/{title}-v5"), entry_point=emulator),
         frameskip=1,
         repeat_action_probability=protocol.sticky_probability,
         full_action_space=not protocol.minimal_actions,
@@ -130,7 +136,11 @@ def _check_layers(layer: gym.Env[Any, Any]) -> None:
 
 
 def apply(
-    env: gym.Env[Bytes, Any], protocol: Protocol = NATURE, *, training: bool
+    env: gym.Env[Bytes, Any],
+    protocol: Protocol = NATURE,
+    *,
+    training: bool,
+    observations: bool = True,
 ) -> gym.Env[Bytes, Any]:
     """Wrap a raw emulator, for training or for scoring.
 
@@ -140,9 +150,11 @@ def apply(
         protocol: what to do to it.
         training: with lost lives as terminals, clipped rewards and the training cap, if the
             protocol has them. Scoring has neither of the first two.
+        observations: if not, without the layers that only make what the agent sees.
 
     Returns:
-        An environment whose observations are uint8 ``(stack, 84, 84)``, oldest frame first.
+        An environment whose observations are uint8 ``(stack, 84, 84)``, oldest frame first; or
+        the emulator's screens.
 
     Raises:
         ProtocolError: if ``env`` does not fit; from ``step()`` if it plays frames unasked.
@@ -154,7 +166,7 @@ def apply(
     env = apply_rules(env, protocol)
     if cap_frames:
         env = TimeCap(env, cap_frames)
-    if protocol.max_pool_frames == 2:
+    if observations and protocol.max_pool_frames == 2:
         env = MaxPool(env)
     if training and protocol.life_loss_terminal:
         env = LifeLoss(env)
@@ -163,10 +175,12 @@ def apply(
     # ... and from here on one agent decision.
     env = ActionRepeat(env, protocol.action_repeat_frames)
     env = GameScore(env)
-    env = Luminance(
-        env, protocol.luminance_weights, protocol.screen_pixels, protocol.resize, protocol.to_byte
-    )
-    env = FrameStack(env, protocol.stack_frames)
+    if observations:
+        env = Luminance(
+            env, protocol.luminance_weights, protocol.screen_pixels, protocol.resize,
+            protocol.to_byte,
+        )  # fmt: skip
+        env = FrameStack(env, protocol.stack_frames)
     if training and protocol.clip_rewards:
         env = ClipReward(env)
     return env
@@ -193,6 +207,18 @@ def make_eval_env(
     """
     emulator = make_emulator(game, protocol, render_mode)
     return _seeded(apply(emulator, protocol, training=False), seed)
+
+
+def make_replay_env(game: str, protocol: Protocol = NATURE) -> gym.Env[Bytes, Any]:
+    """Make a game as it is scored, for whoever has the actions and needs no observations.
+
+    Every reset must have a seed.
+
+    Raises:
+        UnknownGameError, MissingROMError: as :func:`make_emulator`.
+    """
+    emulator = make_emulator(game, protocol, screens=False)
+    return apply(emulator, protocol, training=False, observations=False)
 
 
 def make_vector_env(name: str, seed: int, stack: int = 1) -> gym.Env[Any, Any]:

@@ -3,9 +3,12 @@
 import contextlib
 import os
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from ale_py import roms
 from ale_py.env import AtariEnv
+from numpy.typing import NDArray
 
 FOLDER_VARIABLE = "ALE_ROMS_DIR"  # names the emulator's ROM folder; unset: its own package
 
@@ -25,6 +28,17 @@ class Emulator(AtariEnv):
         """Load the ROM."""
         with contextlib.redirect_stdout(None):
             super().load_game()
+
+
+class DarkEmulator(Emulator):
+    """The same games, their screens all black: for playing recorded actions again."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._black = np.zeros_like(super()._get_obs())
+
+    def _get_obs(self) -> NDArray[np.uint8]:
+        return self._black
 
 
 def rom_path(game: str) -> Path:

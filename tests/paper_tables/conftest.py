@@ -8,7 +8,9 @@ HEADER = "kind,weights,step,episode,seed,return,frames,truncated,completed"
 SETTINGS = {
     "environment": "atari",
     "protocol": {
-        "sticky_probability": 0.0, "eval_cap_frames": 18_000, "noop_max_frames": 30,
+        "sticky_probability": 0.0,
+        "eval_cap_frames": 18_000,
+        "noop_max_frames": 30,
         "game_rules": "2014",
     },
     "agent": {"network": "nature", "minibatch": 32, "learning_rate": 0.00025},

@@ -138,10 +138,39 @@ def test_each_run_says_where_it_comes_from(results):
     breakout, first, second = Reader(page(results)).body("runs")
     sources = ["2.99.0", "0.98.7", "2026-01-02T03:04:05+00:00", "a GPU", "3", "Abacus 9000",
                PROVENANCE["rom_md5"], PROVENANCE["commit"], "yes"]  # fmt: skip
-    assert first == ["Pong", "0", "nature", "200,000,000", "yes", *sources, ""]
+    assert first == ["Pong", "0", "nature", "200,000,000", "yes", "not verified", *sources, ""]
     assert second[:2] == ["Pong", "1"]
-    assert second[9] == "4"
-    assert breakout == ["Breakout", "0", "nature", "200,000,000", "no", *[""] * 10]
+    assert second[10] == "4"
+    assert breakout == [
+        "Breakout", "0", "nature", "200,000,000", "no", "not verified", *[""] * 10,
+    ]  # fmt: skip
+
+
+def test_each_run_says_whether_its_final_games_were_verified(suite):
+    """What the command notes: the digests of four files, of which none may have changed since."""
+    path = suite.run("pong", 0, final=[1.0])
+    (path / "games.zst").write_bytes(b"actions")
+    names = ("config.json", "evaluations.csv", "games.zst", "done.json")
+    digests = {name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in names}
+
+    def said():
+        ((*_,),) = rows = Reader(page(collect(suite.folder))).body("runs")
+        return rows[0][5]
+
+    assert said() == "not verified"
+    (path / "verified.json").write_text(json.dumps({"sha256": digests}))
+    assert said() == "verified"
+    for name in names:
+        before = (path / name).read_bytes()
+        (path / name).write_bytes(before + (b"x" if name == "games.zst" else b"\n"))
+        if name != "evaluations.csv":  # an empty line is no row: that run is left out
+            assert said() == "changed since they were verified"
+        (path / name).write_bytes(before)
+    (path / "games.zst").unlink()
+    assert said() == "changed since they were verified"
+    for damaged in ("[" * 5_000, "[]", "nonsense", "{}"):
+        (path / "verified.json").write_text(damaged)
+        assert said() == "changed since they were verified"
 
 
 def test_runs_of_further_suites_are_listed_with_what_was_left_out_of_them(results):

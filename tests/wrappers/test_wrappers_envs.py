@@ -24,6 +24,7 @@ from wrappers.envs import (
     check_emulator,
     make_emulator,
     make_eval_env,
+    make_replay_env,
     make_train_env,
     make_vector_env,
 )
@@ -532,3 +533,29 @@ def test_row_25_a_cap_of_the_emulators_own_is_refused_where_it_would_cut() -> No
     apply(env, NATURE, training=False)
     with pytest.raises(ProtocolError, match="max_num_frames_per_episode=0"):
         apply(env, NATURE, training=True)
+
+
+@pytest.mark.parametrize("game", ["breakout", "pong", "seaquest"])
+@pytest.mark.parametrize("protocol", [NATURE, MACHADO2018])
+def test_the_same_actions_give_the_same_game_without_observations(
+    game: str, protocol: Protocol
+) -> None:
+    """Sticky actions included: the emulator's generator is seeded too."""
+    protocol = dataclasses.replace(protocol, eval_cap_frames=600)
+    seen, blind = make_eval_env(game, 0, protocol), make_replay_env(game, protocol)
+    chance = np.random.default_rng(1)
+    for seed in (3, 4):
+        observation, info = seen.reset(seed=seed)
+        assert observation.any()
+        black, other = blind.reset(seed=seed)
+        assert info["episode_frame_number"] == other["episode_frame_number"]
+        over = False
+        while not over:
+            action = int(chance.integers(seen.action_space.n))  # type: ignore[attr-defined]
+            observation, *ours, info = seen.step(action)
+            black, *theirs, other = blind.step(action)
+            assert ours == theirs
+            assert {**info, "seeds": 0} == {**other, "seeds": 0}
+            over = bool(ours[1] or ours[2])
+        assert "game_return" in other
+        assert not black.any()
