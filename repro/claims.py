@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from repro import config, evaluate, game_log, records
 from repro.config import Config, ConfigError
 from repro.game_log import Key, Log, Record
@@ -181,6 +183,9 @@ def score_problems(of: Subject, claims: Sequence[Claim], scores: dict[Key, float
     if weights != (due := _scored(of)):
         yield f"{file}: the weights are {weights}, this run's score is of {due}"
         return
+    if weights == "best" and step != (best := _best_step(of.table)):
+        yield f"{file}: the best network is said to be that of step {step}, the table says {best}"
+        return
     mine = [scores[claim.key] for claim in claims if claim.key[:2] == (weights, step)]
     if len(mine) < of.episodes:
         yield (
@@ -191,6 +196,17 @@ def score_problems(of: Subject, claims: Sequence[Claim], scores: dict[Key, float
     for name, ours in evaluate.summary(mine[: of.episodes]).items():
         if not _same(done.get(name), ours):
             yield f"{file}: {name} is {done.get(name)}, the games give {ours}"
+
+
+def _best_step(table: Path) -> int | None:
+    """Training step of the best periodic evaluation, the first of equals (ledger row 24)."""
+    returns: dict[int, list[float]] = {}
+    for row in records.read_rows(table):
+        if row["kind"] == "periodic":
+            ended = [float(row["return"])] if row["completed"] == "True" else []
+            returns.setdefault(int(row["step"]), []).extend(ended)
+    means = {step: float(np.mean(each)) if each else 0.0 for step, each in returns.items()}
+    return max(means, key=lambda step: (means[step], -step), default=None)
 
 
 def named(keys: Collection[Key]) -> str:

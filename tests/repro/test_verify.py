@@ -401,6 +401,20 @@ def test_the_score_of_the_last_network_is_not_that_of_the_best(capfd, run):
     refused(capfd, run, f"{DONE}: the weights are last, this run's score is of best")
 
 
+def test_a_network_chosen_for_its_final_games(capfd, run):
+    """All final games are real, but the network of another step was the best."""
+    chosen = json.loads((run / DONE).read_text())["weights_step"]
+    with (run / EVALUATIONS).open(newline="") as file:
+        found = list(csv.DictReader(file))
+    better = next(row for row in found if row["kind"] == "periodic")
+    found.append(better | {"step": "75", "return": "900.0", "completed": "True"})
+    with (run / EVALUATIONS).open("w", newline="") as file:
+        writer = csv.DictWriter(file, found[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(found)
+    refused(capfd, run, (DONE, f"of step {chosen}", "says 75"))
+
+
 @pytest.mark.parametrize("number", ["mean_return", "sd_return", "episodes"])
 @pytest.mark.parametrize("value", [1e9, None, "3", True])
 def test_each_number_of_the_score(capfd, run, number, value):
