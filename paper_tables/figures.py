@@ -18,7 +18,7 @@ from paper_tables.collect import Results
 from paper_tables.normalise import human_normalised, scale
 from paper_tables.reference import BASELINES
 from repro.games import GAMES
-from repro.records import read_json
+from repro.records import read_json, read_rows
 
 Floats = NDArray[np.float64]
 
@@ -236,7 +236,7 @@ def training_curve(run: Path) -> Figure:
     """
     game = read_json(run / "config.json")["game"]
     printed = reference.load("nature2015_scores").loc[game]
-    games = pd.read_csv(run / "train_episodes.csv")
+    games = pd.DataFrame(read_rows(run / "train_episodes.csv")).astype(float)
     figure = style.sheet(80, 130)
     axes = figure.subplots()
     style.tidy(axes)

@@ -4,6 +4,7 @@ A folder RUN/inspection holds play.csv, embedding.csv, screens/ and inspection.j
 action values: expected discounted sums of clipped rewards.
 """
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,13 @@ from matplotlib.image import imread
 from numpy.typing import NDArray
 
 from paper_tables.rows import Problem
+from repro.disk import open_to_read
 from repro.games import GAMES
 from repro.records import SCHEMA, RunDirectoryError, read_json
+
+_MOST_BYTES = 1 << 28  # of a file: a million steps' values are less
+_MOST_PIXELS = 4_096  # the emulator's screens have 210 by 160
+_MOST_STEPS = 1_000_000  # of a stretch of play: more than a picture could show
 
 
 @dataclass(frozen=True)
@@ -36,9 +42,19 @@ class Inspection:
         """The picture shown at a step."""
         path = self.folder / "screens" / f"step-{step:06d}.png"
         try:
-            return np.asarray(imread(path))
+            with open_to_read(path, _MOST_BYTES) as file:
+                data = file.read()
+            _refuse_giants(data)
+            return np.asarray(imread(io.BytesIO(data)))
         except (OSError, SyntaxError, ValueError) as error:  # all are of damaged PNG files
             raise _damaged(self.folder, path) from error
+
+
+def _refuse_giants(png: bytes) -> None:
+    """A few bytes can name a picture that fills all memory; its size stands in bytes 16 to 24."""
+    width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))
+    if max(width, height) > _MOST_PIXELS:
+        raise ValueError(f"a picture of {width} by {height} pixels")
 
 
 def _damaged(folder: Path, path: Path) -> RunDirectoryError:
@@ -74,6 +90,8 @@ def load(folder: Path) -> Inspection:
         )
         path = folder / "play.csv"
         columns = ["frame", "value", *(f"q_{name}" for name in actions)]
+        if stop - start > _MOST_STEPS:
+            raise ValueError(f"a stretch of {stop - start:,} steps")
         play = _table(path, columns, {*range(start, stop), *marks})
         path = folder / "embedding.csv"
         points = _table(path, ["x", "y", "value"], set(screens))
@@ -85,7 +103,8 @@ def load(folder: Path) -> Inspection:
 
 
 def _table(path: Path, columns: list[str], steps: set[int]) -> pd.DataFrame:
-    whole = pd.read_csv(path, index_col="step")
+    with open_to_read(path, _MOST_BYTES) as file:
+        whole = pd.read_csv(file, index_col="step")
     table = whole[columns].astype(float)
     values = {name for name in whole.columns if name.startswith("q_")}
     if not np.isfinite(table.to_numpy()).all() or not values <= set(columns):

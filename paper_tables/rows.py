@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from repro.disk import TABLE_BYTES, open_to_read
 from repro.records import EVALUATIONS, LEARNING, LEARNING_BEFORE_0_2
 
 RANDOM = "random"  # preset, and weights, of the random player
@@ -59,7 +60,7 @@ def learning_problems(path: Path) -> list[Problem]:
         return []
     problems, last, columns = [], -1, list[str]()
     try:
-        lines = path.read_text().split("\n")
+        lines = _text(path).split("\n")
         for number, cells in enumerate(csv.reader(lines[:-1]), start=1):
             columns = cells if number == 1 else columns
             what = _not_learning(cells, columns, number == 1)
@@ -74,6 +75,15 @@ def learning_problems(path: Path) -> list[Problem]:
     if lines[-1]:
         problems.append(Problem(path, len(lines), "the line was cut short"))
     return _shortened(path, problems)
+
+
+def _bytes(path: Path) -> bytes:
+    with open_to_read(path, TABLE_BYTES) as file:
+        return file.read()
+
+
+def _text(path: Path) -> str:
+    return _bytes(path).decode()
 
 
 def _shortened(path: Path, problems: list[Problem]) -> list[Problem]:
@@ -133,7 +143,7 @@ def read_evaluations(path: Path, growing: bool = False) -> pd.DataFrame:
     if not path.exists():
         return nothing()
     try:
-        data = path.read_bytes()
+        data = _bytes(path)
         if growing:
             data = data[: data.rfind(b"\n") + 1]
             if not data:
@@ -177,7 +187,7 @@ def beyond(path: Path, episodes: pd.DataFrame, train_steps: int) -> list[Problem
 
 def _damage(path: Path) -> Iterator[Problem]:
     """Find the bad lines of a file that did not read as a whole."""
-    text = path.read_text()
+    text = _text(path)
     lines = [next(csv.reader([line]), []) for line in re.sub(r"\r\n?", "\n", text).split("\n")]
     if tuple(lines[0]) != EVALUATIONS:
         yield Problem(path, 1, f"the columns are not {','.join(EVALUATIONS)}")

@@ -36,6 +36,7 @@ from repro.segments import Arrays, DamageError
 SCHEMA = 4
 _KEPT = 2
 _ASIDE = "damaged-"
+_HEADER_BYTES = 1 << 20  # of a weights file, besides the weights
 _TYPES = {"run": dict, "step": int, "files": dict, "segments": dict, "values": dict}
 _ARRAYS = f"arrays{segments.SUFFIX}"
 
@@ -272,13 +273,15 @@ def load_weights(path: Path, network: nn.Module) -> int:
         CheckpointError: if the file is missing, damaged or for another network.
     """
     try:
-        network.load_state_dict(safetensors.torch.load_file(path))
-        with safetensors.safe_open(path, "pt") as file:
-            return int((file.metadata() or {})["step"])
+        size = sum(tensor.nbytes for tensor in network.state_dict().values())
+        with disk.open_to_read(path, size + _HEADER_BYTES) as file:
+            data = file.read()
+        network.load_state_dict(safetensors.torch.load(data))
+        return int(segments.metadata(data)["step"])
     except FileNotFoundError as error:
         raise CheckpointError(f"there are no weights at {path}; train first") from error
     except (OSError, RuntimeError, LookupError, ValueError, safetensors.SafetensorError) as error:
-        reason = str(error).splitlines()[0]
+        reason = disk.reason(error).splitlines()[0]
         raise CheckpointError(
             f"{path} does not hold this network's weights ({reason}); restore or remove it"
         ) from error

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from repro import disk
 from repro.lock import Lock
 from repro.records import SCHEMA, RunDirectoryError, Table, read_json, write_json
 
@@ -41,8 +42,7 @@ class RunDirectory:
             self._lock.take()
             if not self.begun():
                 write_json(self.path / "config.json", self.identity)
-            for torn in self.path.glob(".*.tmp"):
-                torn.unlink()
+            disk.remove_torn(self.path)
         except OSError as error:
             self.__exit__()
             raise OSError(

@@ -1,22 +1,41 @@
-"""Files that last, and reading what may be damaged or on a file system that is shared.
+"""The one door to files that are not ours alone: what is read, replaced and appended to.
 
-Standard library only.
+A folder may be shared, copied or a stranger's. So only regular files are opened, never a pipe or a
+device; what is read has a bound; what is written is never written through a link; and what is
+removed has a name of our making. Standard library only.
 """
 
 import os
+import re
+import secrets
+import stat
 import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
+SMALL_BYTES = 1 << 24  # settings, provenance, marks: more than any has
+TABLE_BYTES = 1 << 30  # a row a step of the paper's training would be as much
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 _PAUSES_SECONDS = (0.1, 0.4, 1.5)
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe would be waited for
+_WRITE = os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 Found = TypeVar("Found")
 
 
 class UnreadableError(RuntimeError):
     """A file or folder is there and cannot be read now; the message names it."""
+
+
+class ForeignFileError(OSError):
+    """What has the name of a file is none that could be read or written as one."""
+
+
+def reason(error: Exception) -> str:
+    """What went wrong, without the number and the path that an OSError has in its text."""
+    return str(getattr(error, "strerror", None) or error)
 
 
 def checksum(data: bytes) -> str:
@@ -29,14 +48,65 @@ def has_size(path: Path, expected: str) -> bool:
     return expected.startswith(f"{path.stat().st_size} bytes,")
 
 
-def read_bytes(path: Path) -> bytes:
-    """Read a file.
+def open_to_read(path: Path, most_bytes: int) -> BinaryIO:
+    """Open a regular file.
+
+    Args:
+        path: of the file; links are followed.
+        most_bytes: that it can have.
+
+    Raises:
+        ForeignFileError: if it is no regular file, or larger.
+        OSError: if it cannot be opened.
+    """
+    return _regular(path, os.open(path, _READ), "rb", most_bytes)
+
+
+def open_to_append(path: Path) -> BinaryIO:
+    """Open a regular file, made if it is not there, to add to its end. Not through a link.
+
+    Raises:
+        ForeignFileError: if there is something else.
+        OSError: if it cannot be opened.
+    """
+    return _regular(path, _open(path, os.O_WRONLY | os.O_APPEND), "ab")
+
+
+def open_to_lock(path: Path) -> BinaryIO:
+    """Open a regular file, made if it is not there, to read and write. Not through a link.
+
+    Raises:
+        ForeignFileError: if there is something else.
+        OSError: if it cannot be opened.
+    """
+    return _regular(path, _open(path, os.O_RDWR), "r+b")
+
+
+def read_bytes(path: Path, most_bytes: int = TABLE_BYTES) -> bytes:
+    """Read a regular file; wait out the errors that a network's file system has in passing.
 
     Raises:
         FileNotFoundError: if it is not there.
+        ForeignFileError: see :func:`open_to_read`.
         UnreadableError: if it cannot be read for another reason, which may pass.
     """
-    return _patiently(path, Path.read_bytes)
+
+    def read(path: Path) -> bytes:
+        with open_to_read(path, most_bytes) as file:
+            return file.read(most_bytes)
+
+    return _patiently(path, read)
+
+
+def read_text(path: Path, most_bytes: int = SMALL_BYTES) -> str:
+    """Read a regular file of UTF-8, without patience.
+
+    Raises:
+        OSError: if it cannot be read; ForeignFileError: see :func:`open_to_read`.
+        UnicodeDecodeError: if it is no text.
+    """
+    with open_to_read(path, most_bytes) as file:
+        return file.read(most_bytes).decode()
 
 
 def items(folder: Path) -> list[Path]:
@@ -54,40 +124,81 @@ def items(folder: Path) -> list[Path]:
 def replace(path: Path, data: bytes) -> None:
     """Replace a file as a whole: readers see the old or the new one, never a part.
 
-    Its name is on the disk for certain once its folder is synced.
+    Its name is on the disk for certain once its folder is synced. A link of that name is replaced,
+    what it leads to stays.
+
+    Raises:
+        OSError: if it cannot be written; nothing half written is left then.
     """
-    beside = path.with_name(f".{path.name}.tmp")
-    with beside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    beside = temporary(path)
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_EXCL | _WRITE, 0o666)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def temporary(path: Path) -> Path:
+    """A new name beside a file, for what is to replace it; nobody can know it beforehand."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+
+
+def remove_torn(folder: Path) -> None:
+    """Remove what killed writers of :func:`replace` left in a folder."""
+    for item in folder.iterdir():
+        if _TEMPORARY.fullmatch(item.name) and stat.S_ISREG(item.lstat().st_mode):
+            item.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:
     """Wait until what was written to a file or folder, by anyone, is on the disk."""
-    opened = os.open(path, os.O_RDONLY)
+    opened = os.open(path, _READ)
     try:
         os.fsync(opened)
     finally:
         os.close(opened)
 
 
+def _open(path: Path, flags: int) -> int:
+    try:
+        return os.open(path, flags | _WRITE, 0o666)
+    except OSError as error:
+        if path.is_symlink():
+            raise ForeignFileError(error.errno, "it is a link; remove it", str(path)) from error
+        raise
+
+
+def _regular(path: Path, descriptor: int, mode: str, most_bytes: int | None = None) -> BinaryIO:
+    """Make a file of a descriptor, which is closed if it is of none."""
+    found = os.fstat(descriptor)
+    what = ""
+    if not stat.S_ISREG(found.st_mode):
+        what = "it is no regular file; remove it"
+    elif most_bytes is not None and found.st_size > most_bytes:
+        what = f"it has {found.st_size:,} bytes, more than the {most_bytes:,} that it could have"
+    if what:
+        os.close(descriptor)
+        raise ForeignFileError(0, what, str(path))
+    return os.fdopen(descriptor, mode)  # type: ignore[return-value]
+
+
 def _patiently(path: Path, read: Callable[[Path], Found]) -> Found:
     """Read; wait out the errors that a file system over a network has in passing."""
-    for pause in _PAUSES_SECONDS:
+    for pause in (*_PAUSES_SECONDS, None):
         try:
             return read(path)
-        except FileNotFoundError:
+        except (FileNotFoundError, ForeignFileError):
             raise
-        except OSError:
+        except OSError as error:
+            if pause is None:
+                raise UnreadableError(
+                    f"{path} cannot be read ({reason(error)}); nothing was removed, "
+                    "the same command tries again"
+                ) from error
             time.sleep(pause)
-    try:
-        return read(path)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise UnreadableError(
-            f"{path} cannot be read ({error.strerror or error}); nothing was removed, "
-            "the same command tries again"
-        ) from error
+    raise AssertionError

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from repro import job, records, tails
+from repro import disk, job, records, tails
 
 T = TypeVar("T")
 _LARGEST = 10**15  # of any count or score
@@ -167,7 +167,7 @@ def _mean(rows: list[dict[str, str]]) -> float | None:
 
 def _weights_step(path: Path) -> int | None:
     """The training step in the header of a safetensors file."""
-    with path.open("rb") as file:
+    with disk.open_to_read(path, disk.TABLE_BYTES) as file:
         size = int.from_bytes(file.read(8), "little")
         if size > path.stat().st_size:
             raise ValueError(f"{path} is cut short")

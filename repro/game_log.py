@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import zstandard
 
+from repro import disk
 from repro.records import RunDirectoryError, read_rows, write_atomic
 
 NAME = "games.zst"
@@ -99,7 +100,7 @@ def append(path: Path, record: Record) -> None:
     packed = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(
         line.encode() + b"\n" + record.actions
     )
-    with path.open("ab") as file:
+    with disk.open_to_append(path) as file:
         file.write(packed)
         file.flush()
         os.fsync(file.fileno())
@@ -113,20 +114,18 @@ def read(path: Path) -> Log:
     """
     records: list[Record] = []
     sizes: list[int] = []
-    if not path.exists() and not path.is_symlink():
-        return Log(records, sizes)
-    if not path.is_file():  # a pipe would be waited for, a device never ends
-        raise RunDirectoryError(f"{path} is not a regular file; remove it")
     try:
-        with path.open("rb") as file:
+        with disk.open_to_read(path, MOST_BYTES) as file:
             for text, size in _frames(file):
                 records.append(_record(text))
                 sizes.append(size)
     except _DamageError as error:
         what = f"{path}, after {len(records)} whole games, at byte {sum(sizes)}: {error}"
         return Log(records, sizes, what, isinstance(error, _CutError))
+    except FileNotFoundError:
+        return Log([], [])
     except OSError as error:
-        raise RunDirectoryError(f"cannot read {path}: {error.strerror or error}") from error
+        raise RunDirectoryError(f"cannot read {path}: {disk.reason(error)}") from error
     return Log(records, sizes)
 
 
@@ -159,7 +158,7 @@ def final_keys(rows: Collection[Mapping[str, str]]) -> set[Key]:
 def _rewrite(path: Path, log: Log, keep: Collection[Key]) -> None:
     """Keep the records of some games."""
     kept = []
-    with path.open("rb") as file:
+    with disk.open_to_read(path, MOST_BYTES) as file:
         for record, size in zip(log.records, log.sizes, strict=True):
             data = file.read(size)
             if record.key in keep:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from repro import flags, records, tails
+from repro import disk, flags, records, tails
 
 EVENTS = ("time", "event", "job", "node", "exit_code", "step", "last_line")
 SIGNALS = (signal.SIGUSR1, signal.SIGTERM)
@@ -97,7 +97,7 @@ class Watcher:
         return 0
 
     def _once(self, command: Sequence[str]) -> int:
-        with self._log.open("ab") as log:
+        with disk.open_to_append(self._log) as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
             if self._signal is not None:  # it came before there was anyone to hand it to
                 self._process.send_signal(self._signal)
@@ -111,8 +111,8 @@ class Watcher:
             if not self._table.exists() or self._table.stat().st_size == 0:
                 writer.writeheader()
             writer.writerow(_where() | {"event": event} | values)
-            with self._table.open("a", newline="") as file:
-                file.write(row.getvalue())
+            with disk.open_to_append(self._table) as file:
+                file.write(row.getvalue().encode())
         except OSError as error:  # a full disk must not end the watcher too
             print(f"repro.job: {self._table}: {event} not noted: {error}", file=sys.stderr)
 

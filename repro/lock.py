@@ -10,6 +10,7 @@ the file system's own clock, so that no machine's clock matters.
 import contextlib
 import errno
 import fcntl
+import io
 import json
 import os
 import socket
@@ -20,6 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+from repro import disk
 from repro.records import RunDirectoryError
 
 BEAT_SECONDS = 60.0
@@ -53,12 +55,16 @@ class Lock:
             RunDirectoryError: if another process holds it.
             OSError: if the directory cannot be written.
         """
-        file = self._path.open("a+")
+        try:
+            file = io.TextIOWrapper(disk.open_to_lock(self._path))
+        except disk.ForeignFileError as error:
+            raise RunDirectoryError(f"{self._path} cannot be used: {error.strerror}") from error
         try:
             self._refuse_if_held(file)
             me = {"host": socket.gethostname(), "pid": os.getpid(), "since": _now()}
             self._text = json.dumps(me) + "\n"
-            file.truncate(0)
+            file.seek(0)
+            file.truncate()
             file.write(self._text)
             file.flush()
         except BaseException:
@@ -78,7 +84,7 @@ class Lock:
         assert self._file is not None
         try:
             same = os.path.samestat(self._path.stat(), os.fstat(self._file.fileno()))
-            if same and self._path.read_text() == self._text:
+            if same and disk.read_text(self._path) == self._text:
                 return
         except FileNotFoundError:
             pass
@@ -95,7 +101,8 @@ class Lock:
         self._beating.join()
         try:
             self.verify()
-            self._file.truncate(0)
+            self._file.seek(0)
+            self._file.truncate()
         except (LostDirectoryError, OSError):
             pass  # not ours to clear, or it will be seen to be old
         self._file.close()
@@ -142,8 +149,8 @@ class Lock:
 def read(path: Path) -> dict[str, Any]:
     """Host, process and since when, as a lock file says; empty if it names nobody."""
     try:
-        with path.open() as file:
-            return _owner(file)
+        with disk.open_to_read(path, disk.SMALL_BYTES) as file:
+            return _owner(io.TextIOWrapper(file))
     except OSError:
         return {}
 

@@ -1,5 +1,6 @@
 """Watching an agent: its screen beside its action values, as MP4 or GIF."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import imageio.v2 as imageio
 import numpy as np
 from numpy.typing import NDArray
 
-from repro import evaluate
+from repro import disk, evaluate
 from repro.config import ConfigError
 from repro.experiment import make_screen_env
 from repro.score import Trained
@@ -41,21 +42,23 @@ def record(trained: Trained, path: Path, episode: int, max_frames: int) -> dict[
     if path.suffix not in {".mp4", ".gif"}:
         raise ConfigError(f"{path} must end in .mp4 or .gif")
     pictures = _pictures(trained, make_screen_env(trained.run), episode, max_frames)
+    beside = disk.temporary(path).with_suffix(path.suffix)  # which tells the writers the format
     try:
-        _try_to_write(path)
-        return _write(path, pictures, trained.run.config.frames_per_step)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.open("xb").close()  # meet what is wrong here: the writers of videos do not say it
+        made = _write(beside, pictures, trained.run.config.frames_per_step)
+        _check(beside, made["pictures"])
+        disk.sync(beside)
+        beside.replace(path)
+        return {"path": str(path), **made}
     except OSError as error:
-        reason = error.strerror or str(error).partition("\n")[0]
-        raise OSError(f"{path} cannot be written ({reason}); choose another --out") from error
-
-
-def _try_to_write(path: Path) -> None:
-    """Meet what is wrong with a path here: the writers of videos do not say it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = not path.exists()
-    path.open("ab").close()
-    if fresh:
-        path.unlink()
+        reason = disk.reason(error).partition("\n")[0]
+        raise OSError(
+            f"{path} cannot be written ({reason}); make room, or choose another --out"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 def _write(
@@ -66,12 +69,28 @@ def _write(
         writer = imageio.get_writer(path, fps=rate, codec="libx264", macro_block_size=1)
     else:
         writer = imageio.get_writer(path, duration=1000 / rate, loop=0)
-    made: dict[str, Any] = {"path": str(path), "return": 0.0, "frames": 0, "pictures": 0}
+    made: dict[str, Any] = {"return": 0.0, "frames": 0, "pictures": 0}
     with writer:
         for picture, score, frames in pictures:
             writer.append_data(picture)
             made |= {"return": score, "frames": frames, "pictures": made["pictures"] + 1}
     return made
+
+
+def _check(path: Path, pictures: int) -> None:
+    """Read a video back: on a full disk the writers end as if nothing were wrong.
+
+    Raises:
+        OSError: if it does not have that many pictures (a GIF, up to those that are alike).
+    """
+    try:
+        reader: Any = imageio.get_reader(path)
+        with reader:
+            there = reader.count_frames() if path.suffix == ".mp4" else sum(1 for _ in reader)
+    except Exception as error:  # whatever the readers of damaged videos raise
+        raise OSError("the video cannot be read back") from error
+    if there != pictures and not (path.suffix == ".gif" and 0 < there < pictures):
+        raise OSError(f"{there:,} of {pictures:,} pictures can be read back")
 
 
 def _pictures(

@@ -87,9 +87,9 @@ def read_json(path: Path) -> dict[str, Any]:
         RunDirectoryError: naming the file, if it is not one.
     """
     try:
-        value = json.loads(path.read_text())
+        value = json.loads(disk.read_text(path))
     except (OSError, ValueError, RecursionError) as error:
-        raise RunDirectoryError(f"cannot read {path}: {error}") from error
+        raise RunDirectoryError(f"cannot read {path}: {disk.reason(error)}") from error
     if not isinstance(value, dict):
         raise RunDirectoryError(f"{path} does not hold a JSON object")
     return value
@@ -110,11 +110,11 @@ class Table:
         self._columns = TABLES[path.name]
         fresh = not path.exists() or path.stat().st_size == 0
         if not fresh:
-            with path.open(newline="") as file:
-                header = tuple(next(csv.reader(file), ()))
+            with disk.open_to_read(path, disk.TABLE_BYTES) as file:
+                header = tuple(file.readline().decode(errors="replace").rstrip("\n").split(","))
             if header != self._columns:
                 raise RunDirectoryError(f"{path} has other columns than this version writes")
-        self._file = path.open("a", newline="")
+        self._file = io.TextIOWrapper(disk.open_to_append(path), newline="")
         self._writer = csv.DictWriter(self._file, self._columns, lineterminator="\n")
         if fresh:
             self._writer.writeheader()
@@ -198,6 +198,8 @@ def _content(path: Path) -> bytes:
         return disk.read_bytes(path)
     except FileNotFoundError:
         return b""
+    except disk.ForeignFileError as error:
+        raise RunDirectoryError(f"cannot read {path}: {disk.reason(error)}") from error
 
 
 def _marked_bytes(path: Path, data: bytes, mark: str | None) -> int:
@@ -245,14 +247,17 @@ def _damaged(path: Path, line: int) -> RunDirectoryError:
 
 def _whole_lines(path: Path) -> io.StringIO:
     """A table without its last line, if that was cut short: then it has no newline."""
-    text = path.read_text(errors="replace")  # what a power cut left is found line by line
+    try:
+        text = disk.read_bytes(path).decode(errors="replace")  # damage is found line by line
+    except OSError as error:
+        raise RunDirectoryError(f"cannot read {path}: {disk.reason(error)}") from error
     return io.StringIO(text[: text.rfind("\n") + 1])
 
 
 def digests(path: Path) -> dict[str, str]:
     """SHA-256 of each file that a run's final score rests on, of those that are there."""
     there = [name for name in SCORED if (path / name).is_file()]
-    return {name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in there}
+    return {name: hashlib.sha256(disk.read_bytes(path / name)).hexdigest() for name in there}
 
 
 def run_path(suite: Path, game: str, seed: int) -> Path:

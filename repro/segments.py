@@ -12,6 +12,7 @@ Every file is safetensors within zstandard, with a checksum that whoever
 refers to it keeps. Nothing in it can run code when it is read.
 """
 
+import json
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from repro.replay import ReplayMemory, Transitions
 STEPS = 2_000  # transitions per segment: 14 MB in memory, some 50 to 500 kB on disk
 SUFFIX = ".safetensors.zst"
 ROUND = 8  # saves in which every segment is read once: each time all would load a shared disk
+_MOST_BYTES = 1 << 31  # unpacked: a network of 100 million weights with its optimiser is less
 _LEVEL = 3  # higher ones take five times as long to save a tenth
 
 Arrays = dict[str, NDArray[Any]]
@@ -239,8 +241,21 @@ def _bytes(path: Path, expected: str) -> bytes:
     return data
 
 
+def metadata(data: bytes) -> dict[str, str]:
+    """What a safetensors file says of itself, besides its arrays.
+
+    Raises:
+        ValueError, LookupError: if it is none.
+    """
+    end = 8 + int.from_bytes(data[:8], "little")
+    return dict(json.loads(data[8:end])["__metadata__"])
+
+
 def _unpack(name: str, data: bytes) -> Arrays:
     try:
+        size = zstandard.frame_content_size(data)
+        if not 0 <= size <= _MOST_BYTES:
+            raise ValueError(f"it would unpack to {size:,} bytes")
         return safetensors.numpy.load(zstandard.ZstdDecompressor().decompress(data))
     except (
         ValueError, KeyError, TypeError, zstandard.ZstdError, safetensors.SafetensorError
@@ -252,7 +267,7 @@ def _sound(path: Path, expected: str, thorough: bool) -> bool:
     """Whether a file is as it was written, as far as one looks."""
     try:
         if thorough:
-            return checksum(path.read_bytes()) == expected
+            return checksum(disk.read_bytes(path)) == expected
         return disk.has_size(path, expected)
     except OSError:
         return False

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from repro import lock, records, slurm
+from repro import disk, lock, records, slurm
 from repro.site import Site
 from repro.survey import UNANSWERED_SECONDS
 
@@ -81,7 +81,7 @@ def send(job: slurm.Job, where: Site, frames: int, words: Sequence[str]) -> str:
         for run in job.runs:
             failure = records.run_path(job.suite, *run) / "failure.json"
             if failure.exists():
-                failures[failure] = failure.read_bytes()
+                failures[failure] = disk.read_bytes(failure, disk.SMALL_BYTES)
                 failure.unlink()
         record["job"], record["cluster"] = slurm.submit(job.file)
     except slurm.UnclearError as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from repro import disk
 from repro.config import ConfigError
 from repro.flags import natural
 
@@ -156,9 +157,9 @@ def load(path: Path) -> dict[str, Any]:
             another type.
     """
     try:
-        values = tomllib.loads(path.read_text())
+        values = tomllib.loads(disk.read_text(path))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot read the site file {path}: {error}") from error
+        raise ConfigError(f"cannot read the site file {path}: {disk.reason(error)}") from error
     fields = {item.name: item.default for item in dataclasses.fields(Site)}
     for name, value in values.items():
         if name not in fields:

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from repro import config, flags, games, machine, records, sending, site, slurm
+from repro import config, disk, flags, games, machine, records, sending, site, slurm
 from repro.config import Config, ConfigError
 from repro.run import Run
 from repro.status import summary
@@ -211,9 +211,9 @@ def _named(word: str, atari: bool) -> list[str]:
     if not Path(word).is_file():
         return [word]
     try:
-        lines = Path(word).read_text(encoding="utf-8").splitlines()
+        lines = disk.read_text(Path(word)).splitlines()
     except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot read {word}: {error}") from error
+        raise ConfigError(f"cannot read {word}: {disk.reason(error)}") from error
     listed = [name for line in lines if (name := line.split("#")[0].strip())]
     if not listed:
         raise ConfigError(f"{word} names no game; write one per line")

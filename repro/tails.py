@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 from typing import BinaryIO
 
+from repro import disk
+
 _TAIL_BYTES = 4096
 _BLOCK_BYTES = 1 << 16
 _STEP = re.compile(r"[0-9]{1,15}")
@@ -16,7 +18,7 @@ def last_line(path: Path, start: int = 0, limit: int = 300) -> str:
     Empty if there is none, or no such file.
     """
     try:
-        with path.open("rb") as file:
+        with disk.open_to_read(path, disk.TABLE_BYTES) as file:
             text, _ = _tail(file, _TAIL_BYTES, start)
     except OSError:
         return ""
@@ -27,7 +29,7 @@ def last_line(path: Path, start: int = 0, limit: int = 300) -> str:
 def header(path: Path) -> list[str]:
     """The header of a table; nothing if there is none."""
     try:
-        with path.open("rb") as file:
+        with disk.open_to_read(path, disk.TABLE_BYTES) as file:
             return _columns(file)
     except OSError:
         return []
@@ -36,7 +38,7 @@ def header(path: Path) -> list[str]:
 def last_rows(path: Path, size: int = _TAIL_BYTES) -> list[dict[str, str]]:
     """The complete rows in the last ``size`` bytes of a table; none if there is no file."""
     try:
-        with path.open("rb") as file:
+        with disk.open_to_read(path, disk.TABLE_BYTES) as file:
             columns = _columns(file)
             text, whole = _tail(file, size, file.tell())
     except OSError:
@@ -52,7 +54,7 @@ def rows_at(path: Path, step: int) -> list[dict[str, str]]:
     A table is sorted here if no row before those of ``step`` is of a later one.
     """
     try:
-        with path.open("rb") as file:
+        with disk.open_to_read(path, disk.TABLE_BYTES) as file:
             columns = _columns(file)
             if "step" not in columns:
                 return []
