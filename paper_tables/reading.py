@@ -16,11 +16,11 @@ from paper_tables.rows import (
     beyond,
     read_evaluations,
 )  # fmt: skip
+from repro.config import before
 from repro.games import GAMES
 from repro.records import SCHEMA, RunDirectoryError, read_json
 
 _FRAMES_PER_STEP = 4  # where a run does not say
-_BEFORE = {"initial_weights": "uniform"}  # of the agent, in runs older than these settings
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,9 @@ def _run(
     settings = {name: part for name, part in parts.items() if isinstance(part, dict)}
     settings[""] = {name: value for name, value in parts.items() if not isinstance(value, dict)}
     trained = config.get("preset") != RANDOM
-    if trained and settings.get("agent"):
-        settings["agent"] = _BEFORE | settings["agent"]
+    for part, values in before().items():
+        if settings.get(part):
+            settings[part] = values | settings[part]
     needed = ("protocol", "agent", "training") if trained else ("protocol",)
     what += [f"it has no settings of the {name}" for name in needed if not settings.get(name)]
     frames = settings.get("training", {}).get("frames") if trained else 0

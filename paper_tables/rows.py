@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from repro.records import EVALUATIONS, LEARNING
+from repro.records import EVALUATIONS, LEARNING, LEARNING_BEFORE_0_2
 
 RANDOM = "random"  # preset, and weights, of the random player
 LARGEST_COUNT = 10**15
@@ -23,6 +23,7 @@ _DTYPES: dict[str, Any] = {
 }  # fmt: skip
 _KEY = ["kind", "weights", "step", "episode"]
 _LARGEST_RETURN = 1e12  # beyond any score; sums of more would overflow
+_MEASURED = LEARNING[LEARNING.index("mean_max_q") : -1]  # what figures draw
 _NAMED_AT_MOST = 20  # bad lines of one file
 
 
@@ -55,11 +56,12 @@ def learning_problems(path: Path) -> list[Problem]:
     """Name the rows of a learning.csv that cannot be drawn; none if there is no file."""
     if not path.exists():
         return []
-    problems, last = [], -1
+    problems, last, columns = [], -1, list[str]()
     try:
         lines = path.read_text().split("\n")
         for number, cells in enumerate(csv.reader(lines[:-1]), start=1):
-            what = _not_learning(cells, number == 1)
+            columns = cells if number == 1 else columns
+            what = _not_learning(cells, columns, number == 1)
             if what is None and number > 1:
                 if int(cells[0]) <= last:
                     what = f"step {cells[0]} does not follow step {last}"
@@ -82,17 +84,19 @@ def _shortened(path: Path, problems: list[Problem]) -> list[Problem]:
     return [*problems[:_NAMED_AT_MOST], rest]
 
 
-def _not_learning(cells: list[str], head: bool) -> str | None:
+def _not_learning(cells: list[str], columns: list[str], head: bool) -> str | None:
     if head:
-        return None if tuple(cells) == LEARNING else f"the columns are not {','.join(LEARNING)}"
-    if len(cells) != len(LEARNING):
-        return f"{len(cells)} cells instead of {len(LEARNING)}"
-    row = dict(zip(LEARNING, cells, strict=True))
+        known = (LEARNING, LEARNING_BEFORE_0_2)
+        return None if tuple(cells) in known else f"the columns are not {','.join(LEARNING)}"
+    if len(cells) != len(columns):
+        return f"{len(cells)} cells instead of {len(columns)}"
+    row = dict(zip(columns, cells, strict=True))
     for name in ("step", "frames"):
         if not _is_count(row[name]):
             return f"{name} {row[name]!r} is not a whole number"
-    if row["mean_max_q"] and not math.isfinite(_number(row["mean_max_q"])):
-        return f"mean_max_q {row['mean_max_q']!r} is not a finite number"
+    for name in _MEASURED:
+        if row.get(name) and not math.isfinite(_number(row[name])):
+            return f"{name} {row[name]!r} is not a finite number"
     return None
 
 

@@ -77,7 +77,7 @@ class Agent:
     def q_values(self, observations: NDArray[np.generic]) -> NDArray[np.float32]:
         """Value the actions: float32 ``(batch, n_actions)``."""
         with torch.inference_mode():
-            values: Tensor = self.network(self._tensor(observations))
+            values: Tensor = self.network(self.tensor(observations))
         return values.cpu().numpy()
 
     def update(self, batch: Batch) -> float:
@@ -91,12 +91,10 @@ class Agent:
         """
         config = self.config
         with torch.no_grad():
-            future = self.target(self._tensor(batch.next_states)).amax(dim=1)
-            future *= ~self._tensor(batch.terminals)
-            goal = self._tensor(batch.rewards) + config.discount * future
-        values = self.network(self._tensor(batch.states))
-        chosen = values.gather(1, self._tensor(batch.actions)[:, None])[:, 0]
-        loss = td_loss(chosen, goal, config.td_error_clip)
+            _, goals = self.goals(batch)
+        values = self.network(self.tensor(batch.states))
+        chosen = values.gather(1, self.tensor(batch.actions)[:, None])[:, 0]
+        loss = td_loss(chosen, goals, config.td_error_clip)
         mean = float(loss.detach()) / len(batch.rewards)
         if not np.isfinite(mean):
             raise NonFiniteError(f"the loss is {mean}")
@@ -106,6 +104,18 @@ class Agent:
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         return mean
+
+    def goals(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What the values of the actions taken are drawn towards (Algorithm 1; ledger row 11).
+
+        Returns:
+            Two of float32 ``(batch,)``: the target network's largest value at the next state,
+            terminal or not, and the reward plus, where the state is not terminal, that value
+            discounted.
+        """
+        future = self.target(self.tensor(batch.next_states)).amax(dim=1)
+        goes_on = ~self.tensor(batch.terminals)
+        return future, self.tensor(batch.rewards) + self.config.discount * (future * goes_on)
 
     def copy_target(self) -> None:
         """Make the target network equal to the network (ledger row 15)."""
@@ -137,7 +147,8 @@ class Agent:
             }
         self.generator.bit_generator.state = state["generator"]
 
-    def _tensor(self, array: NDArray[np.generic]) -> Tensor:
+    def tensor(self, array: NDArray[np.generic]) -> Tensor:
+        """An array on the device of the networks."""
         return torch.from_numpy(array).to(self.device, non_blocking=True)
 
 

@@ -33,7 +33,7 @@ from repro.replay import ReplayMemory
 from repro.segments import Arrays, DamageError
 
 # Of this folder: 1 had the whole replay in every checkpoint, 2 each segment only once.
-SCHEMA = 3
+SCHEMA = 4
 _KEPT = 2
 _ASIDE = "damaged-"
 _TYPES = {"run": dict, "step": int, "files": dict, "segments": dict, "values": dict}

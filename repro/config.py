@@ -14,6 +14,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "TrainingConfig",
+    "before",
     "differences",
     "from_dict",
     "preset",
@@ -126,9 +127,18 @@ def from_dict(values: dict[str, Any]) -> Config:
         raise ConfigError(f"not a configuration of this version: {error}") from error
 
 
+def before() -> dict[str, dict[str, Any]]:
+    """What was done before a field was invented, by part: what an older run that lacks it means."""
+    found: dict[str, dict[str, Any]] = {}
+    for _, part, item, _ in settings(Config()):
+        if "before" in item.metadata:
+            found.setdefault(part.rstrip("."), {})[item.name] = item.metadata["before"]
+    return found
+
+
 def _part(kind: type[Part], values: dict[str, Any], prefix: str) -> Part:
     """One half of a configuration. JSON knows no tuples; those fields get theirs back."""
-    made = {**values}
+    made = {**before().get(prefix.rstrip("."), {}), **values}
     hints = typing.get_type_hints(kind)
     for name in made.keys() & hints:
         if isinstance(made[name], list) and typing.get_origin(hints[name]) is tuple:

@@ -15,7 +15,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from repro import directory, provenance, records
+from repro import config, directory, provenance, records
 from wrappers.protocol import NATURE, Protocol
 
 RANDOM_ACTION_FRAMES = 6  # 10 Hz, the rate of a fast human; Methods and ledger row 26
@@ -66,6 +66,15 @@ def episode_seed(seed: int, step: int, episode: int, periodic: bool = False) -> 
     return int(np.random.SeedSequence(key).generate_state(1)[0] >> 1)
 
 
+def player_generator(seed: int) -> np.random.Generator:
+    """The random numbers of the player in one game, independent of those of its environment.
+
+    Seeded with the same number alone, the two would draw the same: the player's first random
+    action would follow from the number of no-ops.
+    """
+    return np.random.default_rng([seed, *b"player"])
+
+
 def play_game(
     env: gym.Env[Any, Any], make_player: PlayerFactory, episode: int, seed: int, max_steps: int = 0
 ) -> Game:
@@ -78,7 +87,7 @@ def play_game(
         seed: of the environment and the player.
         max_steps: what is left of the evaluation's budget.
     """
-    player = make_player(np.random.default_rng(seed))
+    player = make_player(player_generator(seed))
     observation, _ = env.reset(seed=seed)
     score, steps, frames = 0.0, 0, 0
     terminated = truncated = False
@@ -193,7 +202,8 @@ def run_random(
         "episodes": episodes,
         "config": {"environment": "atari", "protocol": dataclasses.asdict(slow)},
     }
-    with directory.RunDirectory(records.run_path(suite, game, seed), identity) as run:
+    older = {"config": {"protocol": config.before()["protocol"]}}
+    with directory.RunDirectory(records.run_path(suite, game, seed), identity, older) as run:
         if run.done:
             return
         env = make_eval_env(game, seed, slow)
@@ -218,7 +228,7 @@ def describe(game: str, env: gym.Env[Any, Any]) -> dict[str, Any]:
         from wrappers.roms import rom_path
 
         found["rom_md5"] = provenance.md5(rom_path(game))
-        found["actions"] = env.unwrapped.get_action_meanings()  # type: ignore[attr-defined]
+        found["actions"] = env.get_wrapper_attr("get_action_meanings")()
     return found
 
 

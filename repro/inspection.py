@@ -128,7 +128,7 @@ def record(trained: Trained, steps: int) -> Recording:
         ConfigError: if the run has no screen or its network no hidden layer.
     """
     with make_screen_env(trained.run) as env:
-        names = list(env.unwrapped.get_action_meanings())  # type: ignore[attr-defined]
+        names = list(env.get_wrapper_attr("get_action_meanings")())
         moments = itertools.islice(_play(trained, env), steps)
         game, frame, action, reward, screens, values, hidden = zip(*moments, strict=True)
     q = np.stack(values)

@@ -28,7 +28,7 @@ class Event:
 
 
 class Loop:
-    """Plays and learns. Between two events its state is that after a whole step.
+    """Plays and learns. Between two events its state is that after a step, the target not copied.
 
     Args:
         env: as the agent trains on it.
@@ -60,8 +60,11 @@ class Loop:
         if self.observation is None:
             self.observation, _ = self.env.reset()
             self.action = self.agent.act(self.observation, schedule.epsilon(0, self.agent.config))
+        else:
+            self._renew_target()
         while self.step < steps:
             yield self._one_step(self.observation)
+            self._renew_target()
 
     def state(self) -> dict[str, Any]:
         """Counters, observation and chosen action, for a checkpoint."""
@@ -73,7 +76,7 @@ class Loop:
         vars(self).update(state)
 
     def _one_step(self, observation: NDArray[Any]) -> Event:
-        """Act, store, choose, update, copy: the order of ledger row 21."""
+        """Act, store, choose, update: the order of ledger row 21."""
         config = self.agent.config
         following, reward, terminated, truncated, info = self.env.step(self.action)
         self.memory.add(observation[-1], self.action, float(reward), terminated, truncated)
@@ -90,6 +93,9 @@ class Loop:
             self.batch = self.queue.next()
             loss = self.agent.update(self.batch)
             self.updates += 1
-        if schedule.target_due(self.step, config):
-            self.agent.copy_target()
         return Event(self.step, epsilon, loss, info.get("game_return"), info.get("game_frames"))
+
+    def _renew_target(self) -> None:
+        """The last thing in a step, after it was logged as in the original (ledger row 31)."""
+        if schedule.target_due(self.step, self.agent.config):
+            self.agent.copy_target()

@@ -101,7 +101,7 @@ class MLP(nn.Module):
 def uniform(network: nn.Module, generator: torch.Generator | None) -> None:
     """Draw weights and biases uniformly from +-1/sqrt(fan-in) (ledger row 20)."""
     with torch.no_grad():
-        for layer in _weighted(network):
+        for layer in weighted(network):
             bound = prod(layer.weight.shape[1:]) ** -0.5
             layer.weight.uniform_(-bound, bound, generator=generator)
             layer.get_parameter("bias").uniform_(-bound, bound, generator=generator)
@@ -112,7 +112,7 @@ def lecun_normal(network: nn.Module, generator: torch.Generator | None) -> None:
 
     Not the original's: what PFRL and ChainerRL train from, kept to compare with.
     """
-    *hidden, last = _weighted(network)
+    *hidden, last = weighted(network)
     with torch.no_grad():
         for layer in (*hidden, last):
             fan_in = prod(layer.weight.shape[1:])
@@ -120,7 +120,8 @@ def lecun_normal(network: nn.Module, generator: torch.Generator | None) -> None:
             layer.get_parameter("bias").fill_(0.0 if layer is last else 0.1)
 
 
-def _weighted(network: nn.Module) -> list[nn.Conv2d | nn.Linear]:
+def weighted(network: nn.Module) -> list[nn.Conv2d | nn.Linear]:
+    """The layers that have weights, from the input on."""
     return [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
 
 

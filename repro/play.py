@@ -79,7 +79,7 @@ def _pictures(
 ) -> Iterator[tuple[Picture, float, int]]:
     """Play; yield the picture, return and frame number before each step and at the end."""
     run, agent = trained.run, trained.agent
-    names: list[str] = env.unwrapped.get_action_meanings()  # type: ignore[attr-defined]
+    names: list[str] = env.get_wrapper_attr("get_action_meanings")()
     seed = evaluate.episode_seed(run.seed, trained.step, episode)
     chance = np.random.default_rng(seed)
     observation, info = env.reset(seed=seed)

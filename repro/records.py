@@ -43,9 +43,15 @@ TRAIN_EPISODES = ("step", "frames", "game", "return", "game_frames", "epsilon")
 EVALUATIONS = (
     "kind", "weights", "step", "episode", "seed", "return", "frames", "truncated", "completed",
 )  # fmt: skip
+# What the original logged of each layer, every 10,000 steps (ledger row 31).
+LAYERS = ("convolution_1", "convolution_2", "convolution_3", "hidden", "output")
+STATISTICS = ("mean_abs_weight", "max_abs_weight", "mean_abs_gradient", "max_abs_gradient")
 LEARNING = (
-    "step", "frames", "updates", "epsilon", "loss", "mean_max_q", "frames_per_second",
+    "step", "frames", "updates", "epsilon", "loss", "mean_max_q", "v", "mean_abs_td_error",
+    *(f"{layer}_{statistic}" for layer in LAYERS for statistic in STATISTICS),
+    "frames_per_second",
 )  # fmt: skip
+LEARNING_BEFORE_0_2 = (*LEARNING[:6], LEARNING[-1])
 TABLES = {
     "train_episodes.csv": TRAIN_EPISODES,
     "evaluations.csv": EVALUATIONS,

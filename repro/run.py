@@ -39,11 +39,10 @@ class Run:
     def directory(self, path: Path) -> directory.RunDirectory:
         """The directory that this training writes.
 
-        One made by an older version is ours too: a setting that it does not know has a default
-        that does what was done before.
+        One made by an older version is ours too, if what was done before a setting was invented
+        is what the setting says.
         """
-        defaults = {"config": config.to_dict(Config())}
-        return directory.RunDirectory(path, self.identity(), defaults)
+        return directory.RunDirectory(path, self.identity(), {"config": config.before()})
 
     def identity(self) -> dict[str, Any]:
         """What config.json holds."""

@@ -40,6 +40,7 @@ class AgentConfig:
         source="code",
         row=20,
         doc="uniform in +-1/sqrt(fan-in), or normal with variance 1/fan-in and biases of 0.1",
+        before="uniform",
     )
     discount: float = setting(
         0.99,

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from repro import measure
 from repro.agent import Agent
 from repro.config import Config
 from repro.loop import Event
 from repro.records import Table
-from repro.replay import ReplayMemory
+from repro.replay import Batch, ReplayMemory
 
 
 class Tracker(Protocol):
@@ -72,9 +72,10 @@ class EpisodeTracker:
 
 
 class LearningTracker:
-    """Writes learning.csv, with the mean max-Q over held-out states (ledger row 27).
+    """Writes learning.csv, with what the original logged (ledger rows 27 and 31).
 
-    The states are drawn from replay, by a generator of their own, when learning starts.
+    The held-out transitions are drawn from replay, by a generator of their own, when learning
+    starts.
     """
 
     def __init__(
@@ -90,7 +91,8 @@ class LearningTracker:
         self._agent = agent
         self._memory = memory
         self._generator = generator
-        self._heldout: NDArray[Any] | None = None
+        self._heldout: Batch | None = None
+        self._gradients: dict[str, float] = {}  # as they were when the run was interrupted
         self._updates = 0
         self._losses: list[float] = []
         self._since = (time.perf_counter(), -1)
@@ -103,8 +105,7 @@ class LearningTracker:
         if self._since[1] < 0:
             self._since = (self._since[0], event.step - 1)
         if event.step == self._config.agent.learning_starts_steps and training.heldout_states:
-            drawn = self._memory.sample(training.heldout_states, self._generator)
-            self._heldout = np.ascontiguousarray(drawn.states)
+            self._heldout = self._memory.sample(training.heldout_states, self._generator)
         if event.loss is not None:
             self._updates += 1
             self._losses.append(event.loss)
@@ -120,17 +121,14 @@ class LearningTracker:
             "updates": self._updates,
             "epsilon": round(event.epsilon, 6),
             "loss": float(np.mean(self._losses)) if self._losses else None,
-            "mean_max_q": self._mean_max_q(),
+            **(vars(measure.values(self._agent, self._heldout)) if self._heldout else {}),
+            **self._gradients,
+            **measure.layers(self._agent.network),
             "frames_per_second": round(rate, 1),
         }
         self._table.append(self.latest)
         self._losses.clear()
         self._since = (time.perf_counter(), event.step)
-
-    def _mean_max_q(self) -> float | None:
-        if self._heldout is None:
-            return None
-        return float(self._agent.q_values(self._heldout).max(axis=1).mean())
 
     def pause(self) -> None:
         """Leave the time until the next step out of frames per second (an evaluation, say)."""
@@ -141,20 +139,25 @@ class LearningTracker:
         self._since = (self._since[0] + time.perf_counter() - self._paused, self._since[1])
 
     def state(self) -> dict[str, Any]:
-        """Held-out states, and what the next row needs."""
-        empty = np.zeros((0,), np.uint8)
+        """Held-out transitions, and what the next row needs."""
         return {
             "updates": self._updates,
             "losses": list(self._losses),
-            "heldout": empty if self._heldout is None else self._heldout,
+            "gradients": {
+                name: value
+                for name, value in measure.layers(self._agent.network).items()
+                if name.endswith("gradient")
+            },
+            "heldout": None if self._heldout is None else dict(vars(self._heldout)),
             "generator": self._generator.bit_generator.state,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on with the same held-out states."""
+        """Go on with the same held-out transitions."""
         self._updates = state["updates"]
         self._losses = list(state["losses"])
-        self._heldout = state["heldout"] if len(state["heldout"]) else None
+        self._gradients = state["gradients"]
+        self._heldout = Batch(**state["heldout"]) if state["heldout"] else None
         self._generator.bit_generator.state = state["generator"]
 
     def close(self) -> None:
@@ -183,7 +186,8 @@ class TensorBoardTracker:
         if event.game_return is not None:
             self.scalar("train/return", event.game_return, frames)
         if event.step % self._every == 0:
-            for name in ("epsilon", "loss", "mean_max_q", "frames_per_second"):
+            for name in ("epsilon", "loss", "mean_max_q", "v", "mean_abs_td_error",
+                         "frames_per_second"):  # fmt: skip
                 value = self._learning.latest.get(name)
                 if value is not None:
                     self.scalar(f"learning/{name}", value, frames)

@@ -111,7 +111,7 @@ class Trained:
         self._rest = {
             "queue": queue.state(),
             "env": env_state.save(env),
-            "heldout": memory.sample(run.config.training.heldout_states).states,
+            "heldout": dict(vars(memory.sample(run.config.training.heldout_states))),
             "best": np.frombuffer(
                 checkpoint.save_weights(folder / "best", self.agent.network, 0), np.uint8
             ),

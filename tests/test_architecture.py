@@ -35,8 +35,8 @@ def test_wrappers_import_nothing_else_of_ours(path):
 
 
 @pytest.mark.parametrize("path", modules("paper_tables"), ids=str)
-def test_paper_tables_import_only_games_and_records(path):
-    allowed = ("paper_tables.", "repro.games", "repro.records")
+def test_paper_tables_import_only_games_records_and_configurations(path):
+    allowed = ("paper_tables.", "repro.games", "repro.records", "repro.config")
     assert all(name.startswith(allowed) for name in imports(path))
 
 

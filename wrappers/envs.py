@@ -16,6 +16,7 @@ from wrappers.protocol import NATURE, Protocol, ProtocolError
 from wrappers.rewards import ClipReward, GameScore
 from wrappers.roms import MissingROMError as MissingROMError
 from wrappers.roms import rom_path
+from wrappers.rules import apply_rules, longest_game_frames
 from wrappers.starts import LifeLoss, NoopStart, TimeCap
 
 
@@ -147,8 +148,10 @@ def apply(
         ProtocolError: if ``env`` does not fit; from ``step()`` if it plays frames unasked.
     """
     cap_frames = protocol.train_cap_frames if training else protocol.eval_cap_frames
+    cap_frames = longest_game_frames(env, protocol, cap_frames)
     check_emulator(env, protocol, cap_frames)
-    # One step of these four is one emulator frame ...
+    # One step of these is one emulator frame ...
+    env = apply_rules(env, protocol)
     if cap_frames:
         env = TimeCap(env, cap_frames)
     if protocol.max_pool_frames == 2:

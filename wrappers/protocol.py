@@ -18,7 +18,9 @@ class ProtocolError(ValueError):
     """A protocol that contradicts itself, or an environment that does not fit its protocol."""
 
 
-def setting(default: Any, *, unit: str, source: str, row: int | None, doc: str) -> Any:
+def setting(
+    default: Any, *, unit: str, source: str, row: int | None, doc: str, before: Any = None
+) -> Any:
     """Declare a configuration field with its unit, its source and its ledger row.
 
     Args:
@@ -27,10 +29,13 @@ def setting(default: Any, *, unit: str, source: str, row: int | None, doc: str) 
         source: where the value is printed, "code" for the released program, or "ours".
         row: the row of the fidelity ledger, or ``None`` for choices of our own.
         doc: one sentence, shown in help texts and in `repro protocol`.
+        before: what was done before there was the field, if that is another value: an older
+            configuration that lacks it means this.
     """
-    return dataclasses.field(
-        default=default, metadata={"unit": unit, "source": source, "row": row, "doc": doc}
-    )
+    metadata = {"unit": unit, "source": source, "row": row, "doc": doc}
+    if before is not None:
+        metadata["before"] = before
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -126,11 +131,11 @@ class Protocol:
         doc="in training, clip the summed reward of a step to [-1, 1]",
     )
     train_cap_frames: int = setting(
-        0,
+        1_728_000,
         unit="frames",
-        source="ours",
-        row=None,
-        doc="longest training game; 0 for no cap",
+        source="code",
+        row=30,
+        doc="longest training game; 0 for no cap (Pong's is 65,000 under the rules of 2014)",
     )
     eval_cap_frames: int = setting(
         18_000,
@@ -145,6 +150,14 @@ class Protocol:
         source="code",
         row=28,
         doc="chance that the emulator repeats the last frame's action instead",
+    )
+    game_rules: Literal["2014", "emulator"] = setting(
+        "2014",
+        unit="",
+        source="code",
+        row=29,
+        doc="whose score, lives, ends and minimal actions: the emulator's of 2014, or today's",
+        before="emulator",
     )
 
     def __post_init__(self) -> None:
@@ -173,7 +186,11 @@ class Protocol:
             raise ProtocolError(
                 f"sticky_probability must be in [0, 1), not {self.sticky_probability}"
             )
-        for name, choices in (("resize", ("area", "linear")), ("to_byte", ("truncate", "round"))):
+        for name, choices in (
+            ("resize", ("area", "linear")),
+            ("to_byte", ("truncate", "round")),
+            ("game_rules", ("2014", "emulator")),
+        ):
             if getattr(self, name) not in choices:
                 raise ProtocolError(f"{name} must be one of {choices}, not {getattr(self, name)!r}")
 
@@ -189,5 +206,6 @@ MACHADO2018 = dataclasses.replace(
     train_cap_frames=108_000,
     eval_cap_frames=108_000,
     sticky_probability=0.25,
+    game_rules="emulator",
 )
 PRESETS = {"nature": NATURE, "nature-text": NATURE_TEXT, "machado2018": MACHADO2018}

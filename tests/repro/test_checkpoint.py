@@ -615,13 +615,13 @@ def test_another_versions_checkpoint_is_refused(tmp_path, monkeypatch, change):
     assert contents(folder) == before
 
 
-@pytest.mark.parametrize("schema", [1, 2])
+@pytest.mark.parametrize("schema", [1, 2, 3])
 def test_a_checkpoint_of_an_earlier_version_is_refused(tmp_path, schema):
     place = tmp_path / "step-000000042"
     place.mkdir()
     old = {"schema": schema, "run": RUN, "step": 42, "files": {"replay-frames.npy": "crc32:0"}}
     (place / "state.json").write_text(json.dumps(old | {"values": {}}))
-    with pytest.raises(CheckpointError, match=rf"version \(checkpoint schema {schema}, here 3\)"):
+    with pytest.raises(CheckpointError, match=rf"version \(checkpoint schema {schema}, here 4\)"):
         load(tmp_path)
     assert (place / "state.json").exists()
 

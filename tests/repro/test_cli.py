@@ -76,9 +76,10 @@ def test_protocol_prints_only_the_difference_of_two():
         "noop_max_frames": (30, 0),
         "noops_after_lost_life": (True, False),
         "life_loss_terminal": (True, False),
-        "train_cap_frames": (0, 108_000),
+        "train_cap_frames": (1_728_000, 108_000),
         "eval_cap_frames": (18_000, 108_000),
         "sticky_probability": (0.0, 0.25),
+        "game_rules": ("2014", "emulator"),
         "periodic_cap_frames": (0, 108_000),
     }
 

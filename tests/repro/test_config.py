@@ -27,9 +27,10 @@ LEDGER_NATURE = {
     "protocol.noops_after_lost_life": True,
     "protocol.life_loss_terminal": True,
     "protocol.clip_rewards": True,
-    "protocol.train_cap_frames": 0,
+    "protocol.train_cap_frames": 1_728_000,
     "protocol.eval_cap_frames": 18_000,
     "protocol.sticky_probability": 0.0,
+    "protocol.game_rules": "2014",
     "agent.network": "nature",
     "agent.hidden_units": 512,
     "agent.initial_weights": "uniform",
@@ -62,8 +63,8 @@ LEDGER_NATURE = {
 OURS = {"training.log_every_steps", "training.checkpoint_every_steps"}
 
 # Rows that say how something is done and leave nothing to choose: the order within a step,
-# greedy ties, and the random player's rate (a constant of its own).
-ROWS_WITHOUT_FIELD = {21, 22, 26}
+# greedy ties, the random player's rate (a constant of its own), and what is logged.
+ROWS_WITHOUT_FIELD = {21, 22, 26, 31}
 
 
 def leaves(chosen):
@@ -103,9 +104,10 @@ def test_machado2018_differs_by_the_modern_protocol():
         "protocol.noop_max_frames": (30, 0),  # stickiness takes the place of no-op starts
         "protocol.noops_after_lost_life": (True, False),
         "protocol.life_loss_terminal": (True, False),
-        "protocol.train_cap_frames": (0, half_an_hour),
+        "protocol.train_cap_frames": (1_728_000, half_an_hour),
         "protocol.eval_cap_frames": (18_000, half_an_hour),
         "protocol.sticky_probability": (0.0, 0.25),
+        "protocol.game_rules": ("2014", "emulator"),
         "training.periodic_cap_frames": (0, half_an_hour),
     }
 
@@ -126,7 +128,7 @@ def test_every_field_says_unit_source_and_purpose():
         assert item.metadata["source"].strip(), name
         assert len(item.metadata["doc"]) > 10, name
         row = item.metadata["row"]
-        assert row is None or 1 <= row <= 28, name
+        assert row is None or 1 <= row <= 31, name
 
 
 def test_names_that_count_carry_their_unit():
@@ -139,7 +141,7 @@ def test_names_that_count_carry_their_unit():
 def test_every_ledger_row_that_is_a_choice_has_a_field():
     fields = config.settings(config.preset("nature"))
     covered = {item.metadata["row"] for _, _, item, _ in fields} - {None}
-    assert covered == set(range(1, 29)) - ROWS_WITHOUT_FIELD
+    assert covered == set(range(1, 32)) - ROWS_WITHOUT_FIELD
 
 
 def test_unknown_preset_names_those_there_are():

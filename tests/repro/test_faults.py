@@ -550,7 +550,7 @@ def test_final_games_of_weights_that_are_lost_are_played_again(tmp_path):
         assert (path / name).read_bytes() == (undisturbed / name).read_bytes()
 
 
-@pytest.mark.parametrize("schema", [1, 2, 4])
+@pytest.mark.parametrize("schema", [1, 2, 3, 5])
 def test_another_versions_checkpoint_is_refused_in_one_line(capfd, tmp_path, schema):
     path, _ = go(make_run(), tmp_path, StopAt(200, kill=True))
     for state in path.glob("checkpoint/step-*/state.json"):

@@ -126,6 +126,23 @@ def test_step_numbers_of_updates_and_copies():
     assert ("update", "minibatch") in journal
 
 
+def test_a_target_that_is_due_is_copied_after_the_step_was_observed():
+    """Row 31: what is logged at step 10,000 is of the target of step 1. Also when resumed there."""
+    journal = []
+    both = Recorder(SHORT, journal)
+    loop = Loop(RecordingEnv(journal), both, both, both)
+    copies = {}
+    for event in loop.run(13):
+        copies[event.step] = journal.count(("copy",))
+    assert {step: copies[step] for step in (5, 6, 7, 12, 13)} == {5: 0, 6: 0, 7: 1, 12: 1, 13: 2}
+
+    resumed = Loop(RecordingEnv(journal), both, both, both)
+    resumed.restore(loop.state() | {"step": 12})
+    journal.clear()
+    next(resumed.run(13))
+    assert journal[0] == ("copy",)
+
+
 def test_natures_first_update_comes_at_step_50_004():
     events, journal, _ = play(NATURE, 60_000)
     updates, copies, stored = [], [], 0

@@ -13,6 +13,23 @@ from repro.records import RunDirectoryError, Table
 EVALUATIONS = "kind,weights,step,episode,seed,return,frames,truncated,completed"
 
 
+HEADER = (
+    "step,frames,updates,epsilon,loss,mean_max_q,v,mean_abs_td_error,"
+    + ",".join(
+        f"{layer}_{kind}_abs_{what}"
+        for layer in ("convolution_1", "convolution_2", "convolution_3", "hidden", "output")
+        for what in ("weight", "gradient")
+        for kind in ("mean", "max")
+    )
+    + ",frames_per_second\n"
+)
+
+
+def learning_lines(*steps):
+    blank = "," * 22
+    return "".join(f"{step},{4 * step},0,1.0,0.{step}5,{blank},9.5\n" for step in steps)
+
+
 def learning_row(step, **values):
     row = dict.fromkeys(records.LEARNING)
     return row | {"step": step, "frames": 4 * step, **values}
@@ -76,11 +93,8 @@ def test_a_table_has_its_columns_once(tmp_path):
         table = Table(path)
         table.append(learning_row(step, epsilon=0.5))
         table.close()
-    assert path.read_text() == (
-        "step,frames,updates,epsilon,loss,mean_max_q,frames_per_second\n"
-        "10,40,,0.5,,,\n"
-        "20,80,,0.5,,,\n"
-    )
+    empty = "," * (2 + 2 + 20 + 1)  # what was not measured
+    assert path.read_text() == f"{HEADER}10,40,,0.5{empty}\n20,80,,0.5{empty}\n"
 
 
 def test_rows_are_on_the_disk_as_they_are_made(tmp_path):
@@ -98,10 +112,9 @@ def test_the_columns_of_every_table():
     assert {
         "train_episodes.csv": ("step", "frames", "game", "return", "game_frames", "epsilon"),
         "evaluations.csv": tuple(EVALUATIONS.split(",")),
-        "learning.csv": (
-            "step", "frames", "updates", "epsilon", "loss", "mean_max_q", "frames_per_second",
-        ),
-    } == records.TABLES  # fmt: skip
+        "learning.csv": tuple(HEADER.strip().split(",")),
+    } == records.TABLES
+    assert len(records.LEARNING) == 6 + 2 + 5 * 4 + 1
 
 
 def test_a_table_with_other_columns_is_refused(tmp_path):
@@ -121,17 +134,15 @@ def test_a_row_with_a_column_too_many_is_refused(tmp_path):
 
 def test_trim_drops_later_rows_and_a_line_cut_short(tmp_path):
     path = tmp_path / "learning.csv"
-    header = "step,frames,updates,epsilon,loss,mean_max_q,frames_per_second\n"
-    rows = [f"{step},{4 * step},0,1.0,0.{step}5,,9.5\n" for step in (10, 20, 30, 40)]
-    path.write_text(header + "".join(rows) + "50,2")
+    path.write_text(HEADER + learning_lines(10, 20, 30, 40) + "50,2")
     records.trim(path, 100)
-    assert path.read_text() == header + "".join(rows)
+    assert path.read_text() == HEADER + learning_lines(10, 20, 30, 40)
     records.trim(path, 30)
-    assert path.read_text() == header + "".join(rows[:3])
+    assert path.read_text() == HEADER + learning_lines(10, 20, 30)
     records.trim(path, 29)
-    assert path.read_text() == header + "".join(rows[:2])
+    assert path.read_text() == HEADER + learning_lines(10, 20)
     records.trim(path, 0)
-    assert path.read_text() == header
+    assert path.read_text() == HEADER
 
 
 def test_final_rows_stay_unless_they_follow_a_row_that_is_dropped(tmp_path):
@@ -210,12 +221,6 @@ def test_trimmed_rows_come_again_without_a_trace(tmp_path):
 
 
 # --- what a checkpoint knows of a table ------------------------------------------------
-
-HEADER = "step,frames,updates,epsilon,loss,mean_max_q,frames_per_second\n"
-
-
-def learning_lines(*steps):
-    return "".join(f"{step},{4 * step},0,1.0,0.{step}5,,9.5\n" for step in steps)
 
 
 def evaluation(kind, step, episode=0):

@@ -1,5 +1,6 @@
 """Whole trainings: interrupted and resumed, what they leave behind, wrong use of the command."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 from repro import checkpoint, config, directory, experiment, machine, records, trackers, train
+from repro.agent import Agent
 from repro.loop import Event
 from repro.replay import ReplayMemory
 from repro.run import run_from
@@ -245,22 +247,30 @@ class Written:
         self.rows.append(dict(row))
 
 
+class Numbers(torch.nn.Module):
+    """Three actions; the best one's value is the number that the state is."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def forward(self, states):
+        self.seen.append(states.numpy())
+        return states.reshape(-1, 1).float() - torch.tensor([[5.0, 0.0, 9.0]])
+
+
 def test_the_q_curve_follows_500_states_drawn_at_the_end_of_random_play():
     memory = ReplayMemory(300, (1, 1), 1, np.random.default_rng(0))
     for number in range(250):
         memory.add(np.array([[number]]), 0, 0.0, False)
-    seen = []
-
-    def q_values(states):
-        seen.append(states)
-        # Three actions; the best one's value is the frame's number.
-        return states.reshape(-1, 1).astype(float) - np.array([[5.0, 0.0, 9.0]])
-
-    table = Written()
+    table, network = Written(), Numbers()
     nature = config.preset("nature")
-    tracker = trackers.LearningTracker(
-        table, nature, SimpleNamespace(q_values=q_values), memory, np.random.default_rng(1)
-    )
+    agent = Agent(
+        dataclasses.replace(nature.agent, network="mlp"), 3, (1, 1), np.random.default_rng(0),
+        torch.Generator(),
+    )  # fmt: skip
+    agent.network = agent.target = network
+    tracker = trackers.LearningTracker(table, nature, agent, memory, np.random.default_rng(1))
     before = memory.generator.bit_generator.state
     for step in range(1, 70_001):
         loss = float(step % 7) if step > 50_000 and step % 4 == 0 else None
@@ -271,13 +281,20 @@ def test_the_q_curve_follows_500_states_drawn_at_the_end_of_random_play():
     assert memory.generator.bit_generator.state == before
     assert [row["step"] for row in table.rows] == list(range(10_000, 70_001, 10_000))
     assert [row["mean_max_q"] for row in table.rows[:4]] == [None] * 4
-    assert len(seen) == 3
-    for states, row in zip(seen, table.rows[4:], strict=True):
-        assert states.shape == (500, 1, 1, 1)
+    assert len(network.seen) == 6
+    for states, following, row in zip(
+        network.seen[::2], network.seen[1::2], table.rows[4:], strict=True
+    ):
+        assert states.shape == (500, 1, 1)
         numbers = states.reshape(-1).astype(float)
         assert numbers.max() < 250
+        np.testing.assert_array_equal(following, states + 1)  # row 31: the next states
         assert row["mean_max_q"] == pytest.approx(sum(numbers) / 500)
-        np.testing.assert_array_equal(states, seen[0])
+        assert row["v"] == pytest.approx(sum(numbers + 1) / 500)
+        # Action 0 was taken: 5 below the best. No reward, discount 0.99, clipped to 1.
+        errors = [min(abs(0.99 * (n + 1) - (n - 5)), 1) for n in numbers]
+        assert row["mean_abs_td_error"] == pytest.approx(sum(errors) / 500, rel=1e-5)
+        np.testing.assert_array_equal(states, network.seen[0])
     assert [row["updates"] for row in table.rows] == [0, 0, 0, 0, 0, 2_500, 5_000]
     losses = [step % 7 for step in range(50_004, 60_001, 4)]
     assert table.rows[5]["loss"] == pytest.approx(sum(losses) / len(losses))

@@ -527,8 +527,8 @@ def test_row_25_a_wrapper_that_cuts_games_is_refused(wrap, training: bool) -> No
 
 
 def test_row_25_a_cap_of_the_emulators_own_is_refused_where_it_would_cut() -> None:
-    """Made the usual way it ends games after 108,000 frames; training has no cap."""
-    env = raw(max_num_frames_per_episode=108_000)
+    """Made the usual way it ends games after 108,000 frames; training goes on for longer."""
+    env = raw("Breakout", max_num_frames_per_episode=108_000)
     apply(env, NATURE, training=False)
     with pytest.raises(ProtocolError, match="max_num_frames_per_episode=0"):
         apply(env, NATURE, training=True)

@@ -32,11 +32,13 @@ ROWS = {
     "clip_rewards": (10, True),
     "eval_cap_frames": (25, 18_000),
     "sticky_probability": (28, 0.0),
+    "game_rules": (29, "2014"),
+    "train_cap_frames": (30, 1_728_000),  # eight hours of play
 }
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_rows_1_to_10_25_and_28_have_their_field(name: str) -> None:
+def test_every_row_has_its_field(name: str) -> None:
     row, value = ROWS[name]
     fields = {field.name: field for field in dataclasses.fields(Protocol)}
     assert fields[name].metadata["row"] == row
@@ -45,10 +47,8 @@ def test_rows_1_to_10_25_and_28_have_their_field(name: str) -> None:
 
 def test_every_row_of_the_environment_has_a_field_and_every_field_a_row() -> None:
     rows = {field.name: field.metadata["row"] for field in dataclasses.fields(Protocol)}
-    assert {row for row in rows.values() if row is not None} == {*range(1, 11), 25, 28}
-    # The training cap is a choice that neither text nor code makes; it is off.
-    assert [name for name, row in rows.items() if row is None] == ["train_cap_frames"]
-    assert NATURE.train_cap_frames == 0
+    assert {row for row in rows.values() if row is not None} == {*range(1, 11), 25, 28, 29, 30}
+    assert set(rows) == set(ROWS)
 
 
 def test_a_field_is_ours_where_the_ledger_has_no_row_for_it() -> None:
@@ -83,6 +83,7 @@ def test_row_28_machado2018_is_the_modern_protocol() -> None:
         "train_cap_frames": 108_000,
         "eval_cap_frames": 108_000,
         "sticky_probability": 0.25,
+        "game_rules": "emulator",
     }
 
 

@@ -202,3 +202,9 @@ def test_sticky_probability(make: Any) -> None:
                 observation, *_ = env.step(step % 18)
             ends.add(observation.tobytes())
         assert len(ends) == games
+
+
+@pytest.mark.parametrize(("rules", "actions"), [("2014", 3), ("emulator", 6)])
+def test_game_rules(rules: Any, actions: int) -> None:
+    env = wrappers.make_train_env("pong", 0, dataclasses.replace(PLAIN, game_rules=rules))
+    assert env.action_space == gym.spaces.Discrete(actions)

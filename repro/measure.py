@@ -1,0 +1,72 @@
+"""What the original program logged of its networks (ledger row 31). Measures, changes nothing."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from repro.agent import Agent
+from repro.networks import weighted
+from repro.records import LAYERS, STATISTICS
+from repro.replay import Batch
+
+_DIGITS = 6  # as many as the original wrote
+
+
+@dataclass(frozen=True)
+class Values:
+    """Of held-out transitions: what the agent predicts there, and by how much it errs.
+
+    Attributes:
+        mean_max_q: mean over states of the largest action value (Fig. 2; ledger row 27).
+        v: mean over next states, terminal or not, of the target network's largest action value.
+        mean_abs_td_error: mean absolute TD error, clipped as it is learned from.
+    """
+
+    mean_max_q: float
+    v: float
+    mean_abs_td_error: float
+
+
+def values(agent: Agent, batch: Batch) -> Values:
+    """Measure an agent on transitions."""
+    with torch.inference_mode():
+        q = agent.network(agent.tensor(batch.states))
+        future, goals = agent.goals(batch)
+        errors = goals - q.gather(1, agent.tensor(batch.actions)[:, None])[:, 0]
+        if clip := agent.config.td_error_clip:
+            errors = errors.clamp(-clip, clip)
+        return Values(
+            mean_max_q=float(q.amax(dim=1).mean()),
+            v=float(future.mean()),
+            mean_abs_td_error=float(errors.abs().mean()),
+        )
+
+
+def layers(network: nn.Module) -> dict[str, float]:
+    """Mean and largest absolute weight and gradient of each layer, biases left out.
+
+    Returns:
+        ``"<layer>_<statistic>"`` to number, layers from the input on named as in
+        :data:`repro.records.LAYERS`: of the Nature CNN all, of other networks the last ones.
+        Gradients are the latest minibatch's; without one, there are none.
+    """
+    found: dict[str, float] = {}
+    there = weighted(network)[-len(LAYERS) :]
+    for name, layer in zip(LAYERS[len(LAYERS) - len(there) :], there, strict=True):
+        tensors = {"weight": layer.weight.detach(), "gradient": layer.weight.grad}
+        for statistic in STATISTICS:
+            kind, _, what = statistic.split("_")
+            tensor = tensors[what]
+            if tensor is not None:
+                found[f"{name}_{statistic}"] = _rounded(_largest(tensor, kind))
+    return found
+
+
+def _largest(tensor: Tensor, kind: str) -> float:
+    absolute = tensor.abs()
+    return float(absolute.max() if kind == "max" else absolute.mean())
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{_DIGITS}g}")
