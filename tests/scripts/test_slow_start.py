@@ -81,7 +81,7 @@ def test_the_network_has_the_papers_layers_and_the_first_weights_asked_for():
             else:
                 assert sd == pytest.approx(fan_in**-0.5, rel=0.05)
                 assert layer.bias.tolist() == pytest.approx(
-                    [0.0 if fan_in == 512 else 0.1] * len(layer.bias)
+                    [0.0 if layer is layers[-1] else 0.1] * len(layer.bias)
                 )
 
 
@@ -159,19 +159,27 @@ def command(*words):
     )  # fmt: skip
 
 
-def test_the_command_descends_and_shows_what_it_found(tmp_path):
+@pytest.fixture
+def _quick(monkeypatch):
+    """Rows that cost little: fewer states to look at, fewer minibatches for the root."""
+    monkeypatch.setattr(slow_start, "HELD_OUT_STATES", 50)
+    monkeypatch.setattr(plain_descent, "ROOT_MINIBATCHES", 2)
+
+
+@pytest.mark.usefixtures("_quick")
+def test_it_descends_and_shows_what_it_found(tmp_path, capsys):
     path = tmp_path / "new" / "pong.json"
-    quick = ["--updates", 40, "--at-once", 10, "--log-every-updates", 20, "--play-steps", 500]
-    done = command("pong", *quick, "--json", path)
-    assert done.returncode == 0, done.stderr
+    words = ["--updates", 40, "--at-once", 10, "--log-every-updates", 20, "--play-steps", 500]
+    assert slow_start.main(["pong", *map(str, words), "--json", str(path)]) == 0
     found = json.loads(path.read_text())
     assert [row["updates"] for row in found["rows"]] == [0, 20, 40]
     assert found["left_updates"] is None
-    assert "not left by 40" in done.stdout.splitlines()[-1]
+    assert "not left by 40" in capsys.readouterr().out.splitlines()[-1]
     shown = command("--show", path)
     assert shown.stdout.splitlines()[-1].startswith("| pong | uniform | 0 | 10 | not left by 40 |")
 
 
+@pytest.mark.usefixtures("_quick")
 def test_it_ends_when_the_values_differ(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(slow_start, "LEFT_SD", 1e-9)
     path = tmp_path / "pong.json"
