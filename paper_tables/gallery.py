@@ -85,7 +85,7 @@ def _traces(results: Results, games: Sequence[str]) -> Iterator[Plate]:
         if enough:
             traces.append(rule.trace(enough))
     if len(traces) > 1:
-        title = f"Value of {len(traces)} games beside the original program's own trainings"
+        title = f"Value and weights of {len(traces)} games beside the original program's trainings"
         yield Plate("traces", title, figure.overview(traces))
     for found in traces:
         yield Plate(f"trace-{found.game}", words.caption(found), figure.draw(found))

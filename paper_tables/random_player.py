@@ -6,6 +6,7 @@ import pandas as pd
 from paper_tables import reference
 
 DISTANT = 3.0  # standard errors beyond which a game deserves an explanation
+RARE = 0.1  # share of games that score at all, below which luck is said to decide
 
 
 def compare(results: pd.DataFrame) -> pd.DataFrame:
@@ -33,23 +34,24 @@ def compare(results: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def all_alike(results: pd.DataFrame, game: str, printed: float, episodes: int) -> str:
-    """Explain a printed score that no game of ours reached, from a longer suite of games.
+def further_games(results: pd.DataFrame, game: str, printed: float) -> str:
+    """Say of a distant game what more games of it show.
 
     Args:
         results: of :func:`repro.records.read_results`, the longer suite.
         game: which one.
         printed: the Random column's mean.
-        episodes: games behind our own mean.
     """
     returns = results.loc[results["game"] == game, "return"]
     error = returns.std(ddof=1) / np.sqrt(len(returns))
-    share = float((returns > 0).mean())
-    return (
-        f"{len(returns):,} further games: {int((returns > 0).sum())} of them scored at all "
-        f"({100 * share:.1f}%), with a mean of {returns.mean():.1f} +- {error:.1f} over all and "
-        f"{returns[returns > 0].mean():.0f} over those that did. Scores are this rare and this "
-        f"large, so {episodes} games are all zero with a chance of "
-        f"{100 * (1 - share) ** episodes:.0f}%, and a mean of {printed:g} over {episodes} games "
-        f"is a total of {printed * episodes:,.0f} points."
+    said = (
+        f"{len(returns):,} further games have a mean of {returns.mean():.1f} +- {error:.1f}, "
+        f"printed are {printed:g}."
     )
+    scored = returns[returns != 0]
+    if len(scored) < RARE * len(returns):
+        said += (
+            f" Only {len(scored)} of them scored at all, {scored.mean():.0f} in the mean, so a few "
+            "lucky games decide the mean of a small number, and its standard error says little."
+        )
+    return said

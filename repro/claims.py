@@ -183,15 +183,15 @@ def score_problems(of: Subject, claims: Sequence[Claim], scores: dict[Key, float
     if weights != (due := _scored(of)):
         yield f"{file}: the weights are {weights}, this run's score is of {due}"
         return
-    if weights == "best" and step != (best := _best_step(of.table)):
-        yield f"{file}: the best network is said to be that of step {step}, the table says {best}"
-        return
     mine = [scores[claim.key] for claim in claims if claim.key[:2] == (weights, step)]
     if len(mine) < of.episodes:
         yield (
             f"{file} is of {of.episodes} games of the {weights} network of step {step}, "
             f"{of.table.name} has {len(mine)}"
         )
+        return
+    if weights == "best" and step != (best := _best_step(of.table)):
+        yield f"{file}: the best network is said to be that of step {step}, the table says {best}"
         return
     for name, ours in evaluate.summary(mine[: of.episodes]).items():
         if not _same(done.get(name), ours):
@@ -201,7 +201,7 @@ def score_problems(of: Subject, claims: Sequence[Claim], scores: dict[Key, float
 def _best_step(table: Path) -> int | None:
     """Training step of the best periodic evaluation, the first of equals (ledger row 24)."""
     returns: dict[int, list[float]] = {}
-    for row in records.read_rows(table):
+    for row in records.read_rows(table) if table.exists() else ():
         if row["kind"] == "periodic":
             ended = [float(row["return"])] if row["completed"] == "True" else []
             returns.setdefault(int(row["step"]), []).extend(ended)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from paper_tables.random_player import DISTANT, all_alike, compare
+from paper_tables.random_player import DISTANT, compare, further_games
 from paper_tables.render import plain
 from repro.records import read_results
 
@@ -33,12 +33,11 @@ def main() -> None:
     table.round(4).to_csv(suite / "table.csv", lineterminator="\n")
     near = int((table["distance"].abs() <= DISTANT).sum())
     summary = f"\n{near} of {len(table)} games are within {DISTANT:g} standard errors.\n"
-    for game, row in table[table["distance"].abs() > DISTANT].iterrows():
+    distant = table[table["distance"].abs() > DISTANT]
+    for game, row in distant.iterrows():
+        longer = read_results(options.longer)
         summary += f"\n{row['title']} is beyond. "
-        if row["sd"] == 0:
-            longer = read_results(options.longer)
-            summary += all_alike(longer, str(game), row["printed"], row["episodes"])
-        summary += "\n"
+        summary += further_games(longer, str(game), row["printed"]) + "\n"
     (suite / "table.md").write_text(HEADER + plain(table) + summary)
     print(plain(table) + summary)
 

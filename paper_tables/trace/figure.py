@@ -45,13 +45,8 @@ def draw(trace: Trace) -> Figure:
         axes.set_title(title, loc="left")
         _original(axes, trace.original[column].loc[:last], style.ORIGINAL.colour)
         _ours(axes, [one.curve[column] for one in trace.runs], style.OURS.colour, ours)
-    axes, logged = panels[-1], quantities(trace.original.loc[:last])
-    axes.set_title("growth of the mean absolute weight of each layer", loc="left")
-    mine = [quantities(one.curve) for one in trace.runs]
-    for layer, colour in zip(LAYERS, style.LAYER_COLOURS, strict=True):
-        of = ("mean_growth", layer)
-        _original(axes, logged[of], colour)
-        _ours(axes, [one[of] for one in mine], colour, layer.replace("_", " "))
+    panels[-1].set_title("growth of the mean absolute weight of each layer", loc="left")
+    _growth(panels[-1], trace, last)
     for axes in panels:
         style.tidy(axes)
         axes.set_xlim(0, last * _MILLIONS_PER_STEP)
@@ -67,24 +62,43 @@ def draw(trace: Trace) -> Figure:
 
 @matplotlib.rc_context(style.STYLE)
 def overview(traces: Sequence[Trace]) -> Figure:
-    """Draw V alone, a panel for each game: at least one."""
+    """Draw two panels for each game, at least one: V above, the growth of each layer below."""
     columns = min(3, len(traces))
-    rows = math.ceil(len(traces) / columns)
-    figure = style.sheet(14 + 44 * rows)
-    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for axes, trace in zip(panels, traces, strict=False):
+    blocks = math.ceil(len(traces) / columns)
+    figure = style.sheet(18 + 76 * blocks)
+    panels = figure.subplots(2 * blocks, columns, squeeze=False)
+    for number, trace in enumerate(traces):
+        block, column = divmod(number, columns)
+        upper, lower = panels[2 * block : 2 * block + 2, column]
         last = _last_step(trace)
-        axes.set_title(f"{GAMES[trace.game].title}: {trace.verdict}", loc="left")
-        _original(axes, trace.original["v"].loc[:last], style.ORIGINAL.colour)
-        _ours(axes, [one.curve["v"] for one in trace.runs], style.OURS.colour, style.OURS.label)
-        style.tidy(axes, 4)
-        axes.set_xlim(0, last * _MILLIONS_PER_STEP)
-    for axes in panels[len(traces) :]:
-        axes.set_axis_off()
-    figure.supxlabel("emulator frames (millions)", fontsize=style.SMALL_POINTS)
-    figure.supylabel("V: mean max-Q, held-out states", fontsize=style.SMALL_POINTS)
-    style.legend(figure, 3, "upper")
+        upper.set_title(f"{GAMES[trace.game].title}: {trace.verdict}", loc="left")
+        _original(upper, trace.original["v"].loc[:last], style.ORIGINAL.colour)
+        _ours(upper, [one.curve["v"] for one in trace.runs], style.OURS.colour, style.OURS.label)
+        _growth(lower, trace, last)
+        for axes in (upper, lower):
+            style.tidy(axes, 4)
+            axes.set_xlim(0, last * _MILLIONS_PER_STEP)
+        lower.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        lower.set_xlabel("emulator frames (millions)")
+        if column == 0:
+            upper.set_ylabel("V: mean max-Q")
+            lower.set_ylabel("growth of mean |weight|")
+    for number in range(len(traces), blocks * columns):
+        block, column = divmod(number, columns)
+        for axes in panels[2 * block : 2 * block + 2, column]:
+            axes.set_axis_off()
+    style.legend(figure, 4, "upper")
     return figure
+
+
+def _growth(axes: Axes, trace: Trace, last: float) -> None:
+    """How much the mean absolute weight of each layer has grown."""
+    logged = quantities(trace.original.loc[:last])
+    mine = [quantities(one.curve) for one in trace.runs]
+    for layer, colour in zip(LAYERS, style.LAYER_COLOURS, strict=True):
+        of = ("mean_growth", layer)
+        _original(axes, logged[of], colour)
+        _ours(axes, [one[of] for one in mine], colour, layer.replace("_", " "))
 
 
 def _last_step(trace: Trace) -> float:

@@ -105,7 +105,7 @@ def test_the_agent_is_the_correct_one_again_afterwards(finished, tmp_path):
 def test_only_small_files_stay(finished):
     kept = {item.name for item in finished("correct").iterdir()} - {".lock"}
     assert {"config.json", "learning.csv", "provenance.json", "done.json"} <= kept
-    assert {Path(name).suffix for name in kept} == {".csv", ".json"}
+    assert {Path(name).suffix for name in kept} == {".csv", ".json", ".zst"}
 
 
 def agent_of(name):
