@@ -443,4 +443,4 @@ def test_text_stands_out_from_its_background(results, tmp_path, dark):
 @in_browser
 def test_hostile_text_does_nothing_in_a_browser(results, tmp_path):
     script = "return [typeof window.broken, document.querySelectorAll('th button').length];"
-    assert browse(hostile(results), script, tmp_path) == ["undefined", 22]
+    assert browse(hostile(results), script, tmp_path) == ["undefined", 23]

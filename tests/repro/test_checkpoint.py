@@ -494,7 +494,8 @@ def test_if_both_are_damaged_the_remedy_is_named(tmp_path, damaged):
 
 def failing(monkeypatch, call, name, times):
     """Make a call fail so many times for paths that end so; returns the pauses made."""
-    real, pauses, left = getattr(Path, call), [], times
+    owner = Path if call == "iterdir" else disk
+    real, pauses, left = getattr(owner, call), [], times
 
     def fail(path, *about):
         nonlocal left
@@ -503,16 +504,16 @@ def failing(monkeypatch, call, name, times):
             raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
         return real(path, *about)
 
-    monkeypatch.setattr(Path, call, fail)
+    monkeypatch.setattr(owner, call, fail)
     monkeypatch.setattr(time, "sleep", pauses.append)
     return pauses
 
 
 NEWEST = "step-000000067"
 CALLS = [
-    ("iterdir", "checkpoint"), ("iterdir", "segments"), ("read_bytes", "42/state.json"),
-    ("read_bytes", f"{NEWEST}/state.json"), ("read_bytes", f"{NEWEST}/{ARRAYS}"),
-    ("read_bytes", f"{NEWEST}/{TAIL}"), ("read_bytes", "00005.safetensors.zst"),
+    ("iterdir", "checkpoint"), ("iterdir", "segments"), ("open_to_read", "42/state.json"),
+    ("open_to_read", f"{NEWEST}/state.json"), ("open_to_read", f"{NEWEST}/{ARRAYS}"),
+    ("open_to_read", f"{NEWEST}/{TAIL}"), ("open_to_read", "00005.safetensors.zst"),
 ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from repro import config, segments
+from repro import config, disk, segments
 from repro.checkpoint import Checkpoints
 from repro.disk import UnreadableError, checksum
 from repro.replay import ReplayMemory
@@ -245,16 +245,16 @@ def test_what_is_of_another_size_is_noticed_by_the_next_save(shared, pair, own, 
 @pytest.fixture
 def flaky(monkeypatch):
     """Make reading some files fail so many times; the pauses in between are noted, not made."""
-    real, pauses = Path.read_bytes, []
+    real, pauses = disk.open_to_read, []
     left = {}
 
-    def read_bytes(path):
+    def open_to_read(path, most_bytes):
         if left.get(path, 0) > 0:
             left[path] -= 1
             raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
-        return real(path)
+        return real(path, most_bytes)
 
-    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    monkeypatch.setattr(disk, "open_to_read", open_to_read)
     monkeypatch.setattr(time, "sleep", pauses.append)
 
     def fail(times, *paths):
