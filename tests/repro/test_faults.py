@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from repro import checkpoint, directory, records, segments, trackers, training
+from repro import checkpoint, directory, disk, records, segments, trackers, training
 from tests.repro.small import (
     STEPS,
     KilledError,
@@ -418,8 +418,8 @@ def test_what_cannot_be_read_now_is_not_given_up(whole, capfd, monkeypatch, tmp_
     before = contents(path / "checkpoint")
     words = [*train_words(tmp_path, network="linear"), "--seed", 1]
     with monkeypatch.context() as patch:
-        for call in ("read_bytes", "iterdir"):
-            patch.setattr(Path, call, stale(getattr(Path, call), name))
+        for owner, call in ((disk, "open_to_read"), (Path, "iterdir")):
+            patch.setattr(owner, call, stale(getattr(owner, call), name))
         patch.setattr(time, "sleep", lambda _: None)
         code, out, err = use(capfd, *words)
     assert (code, out) == (1, "")
@@ -433,10 +433,10 @@ def test_what_cannot_be_read_now_is_not_given_up(whole, capfd, monkeypatch, tmp_
 def stale(read, name):
     """A call that fails as on a file server that was restarted, for one name."""
 
-    def reading(path):
+    def reading(path, *bound):
         if path.name == name:
             raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
-        return read(path)
+        return read(path, *bound)
 
     return reading
 
