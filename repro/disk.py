@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 SMALL_BYTES = 1 << 24  # settings, provenance, marks: more than any has
-TABLE_BYTES = 1 << 30  # a row a step of the paper's training would be as much
+TABLE_BYTES = 1 << 30  # a table of a whole training has megabytes
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 _PAUSES_SECONDS = (0.1, 0.4, 1.5)
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe would be waited for
