@@ -145,7 +145,7 @@ class LearningTracker:
             "losses": list(self._losses),
             "gradients": {
                 name: value
-                for name, value in measure.layers(self._agent.network).items()
+                for name, value in (self._gradients | measure.layers(self._agent.network)).items()
                 if name.endswith("gradient")
             },
             "heldout": None if self._heldout is None else dict(vars(self._heldout)),

@@ -300,6 +300,25 @@ def test_the_q_curve_follows_500_states_drawn_at_the_end_of_random_play():
     assert table.rows[5]["loss"] == pytest.approx(sum(losses) / len(losses))
 
 
+def test_gradients_outlast_two_interruptions_without_an_update_between():
+    nature = config.preset("nature")
+    memory = ReplayMemory(300, (1, 1), 1, np.random.default_rng(0))
+    states = []
+    for before in ({"output_mean_abs_gradient": 0.5}, None):
+        agent = Agent(
+            dataclasses.replace(nature.agent, network="mlp"), 3, (1, 1),
+            np.random.default_rng(0), torch.Generator(),
+        )  # fmt: skip
+        tracker = trackers.LearningTracker(
+            Written(), nature, agent, memory, np.random.default_rng(1)
+        )
+        fresh = tracker.state()
+        assert fresh["gradients"] == {}  # nothing was learned yet
+        tracker.restore(fresh | {"gradients": before or states[-1]})
+        states.append(tracker.state()["gradients"])
+    assert states == [{"output_mean_abs_gradient": 0.5}] * 2
+
+
 # --- wrong use -------------------------------------------------------------------------
 
 
