@@ -15,18 +15,14 @@ import pandas as pd
 
 from paper_tables.reading import Run, final_games, read_run
 from paper_tables.rows import Problem, nothing
-from repro.records import TABLES, RunDirectoryError
+from repro import config
+from repro.records import ASIDE, TABLES, RunDirectoryError
 
 __all__ = ["Problem", "Results", "Run", "collect", "protocol_mixture"]
 
 # Settings that may differ between runs that are compared: how far a run has to go is shown
 # beside its scores; the rest changes no result.
-_FREE = {
-    ("training", "frames"),
-    ("training", "log_every_steps"),
-    ("training", "checkpoint_every_steps"),
-    ("training", "heldout_states"),
-}
+_FREE = {"training.frames", "training.log_every_steps", "training.heldout_states", *config.free()}
 _RUN_FILES = {"config.json", "done.json", *TABLES}
 
 
@@ -123,7 +119,7 @@ def _folders(path: Path, problems: list[Problem]) -> Iterator[Path]:
             folders.clear()
             continue
         seen.add(real)
-        folders.sort()
+        folders[:] = sorted(folder for folder in folders if ASIDE not in folder)
         if _RUN_FILES.intersection(files):
             folders.clear()
             yield Path(name)
@@ -191,5 +187,5 @@ def _flat(run: Run) -> dict[str, Any]:
     return {
         f"{part}.{name}".lstrip("."): value
         for (part, name), value in sorted(given.items())
-        if (part, name) not in _FREE
+        if f"{part}.{name}" not in _FREE
     }

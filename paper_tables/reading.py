@@ -16,6 +16,7 @@ from paper_tables.rows import (
     beyond,
     read_evaluations,
 )  # fmt: skip
+from repro import done as marker
 from repro.config import before
 from repro.games import GAMES
 from repro.records import SCHEMA, RunDirectoryError, read_json
@@ -80,12 +81,22 @@ def read_run(folder: Path) -> tuple[Run, pd.DataFrame] | list[Problem]:
     return run, episodes
 
 
+def _unchanged(folder: Path) -> None:
+    """Refuse a finished run of which a file is not as it was when it was finished."""
+    damaged = [marker.NAME] if any(marker.changes(folder, [])) else marker.SHOWN
+    changed = [name for name in damaged if any(marker.changes(folder, [name]))]
+    if changed:
+        what = "is not as it was when the run was finished; restore it"
+        raise UnsoundError(*(Problem(folder / name, None, what) for name in changed))
+
+
 def read_setup(folder: Path) -> tuple[Run, dict[str, Any] | None]:
     """Read what a run is, and done.json if it has one; none of its rows.
 
     Raises:
         UnsoundError: with all that is wrong.
     """
+    _unchanged(folder)
     config, provenance = _json(folder / "config.json"), folder / "provenance.json"
     made = _json(provenance) if provenance.exists() else {}
     done = _json(folder / "done.json") if (folder / "done.json").exists() else None

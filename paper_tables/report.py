@@ -14,7 +14,7 @@ import pandas as pd
 from paper_tables import render
 from paper_tables.collect import Problem, Results, Run
 from paper_tables.render import Column, Table, counted
-from repro import records
+from repro import done, records
 from repro.games import GAMES
 
 _PAGE = Path(__file__).parent / "page"
@@ -177,7 +177,7 @@ def _verified(path: Path) -> str:
     try:
         if not mark.exists():
             return "not verified"
-        same = records.read_json(mark).get("sha256") == records.digests(path)
+        same = records.read_json(mark).get("sha256") == done.digests(path, done.SCORED)
     except (records.RunDirectoryError, OSError):
         same = False
     return "verified" if same else "changed since they were verified"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from repro import checkpoint, records
+from repro import records, weights_file
 
 
 class Best:
@@ -32,7 +32,7 @@ class Best:
         self.evaluated_step = step
         if score > self._score:
             self._score = score
-            data = checkpoint.save_weights(self.path, network, step)
+            data = weights_file.save(self.path, network, step)
             self._weights = np.frombuffer(data, np.uint8)
 
     def state(self) -> dict[str, Any]:

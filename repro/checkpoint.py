@@ -10,13 +10,15 @@ checkpoint/ holds the newest two checkpoints and the replay's segments::
         state.json                plain values, and the checksums of all files and segments needed
 
 A checkpoint is made in a hidden folder, state.json last, and renamed: what is
-called step-<n> was once complete. If the newest is damaged the one before is
-used, and the newest stays aside as damaged-step-<n> until a next one is
-complete. What neither needs is removed.
+called step-<n> was once complete. If the newest is damaged, or cannot be read,
+the one before is used, and the newest stays aside as damaged-step-<n> until a
+next one is complete. What neither needs is removed, and nothing that has not a
+name of ours. On another disk the folder is a link that ``checkpoint_dir`` made.
 """
 
 import contextlib
 import json
+import re
 import shutil
 import sys
 from collections.abc import Mapping
@@ -24,25 +26,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors
-import safetensors.torch
-from torch import nn
-
-from repro import directory, disk, packing, records, segments
+from repro import directory, disk, elsewhere, packing, records, segments
+from repro.directory import RunDirectory
+from repro.disk import UnreadableError
 from repro.replay import ReplayMemory
+from repro.run import Run
 from repro.segments import Arrays, DamageError
 
 # Of this folder: 1 had the whole replay in every checkpoint, 2 each segment only once.
-SCHEMA = 4
+SCHEMA = 5
 _KEPT = 2
 _ASIDE = "damaged-"
-_HEADER_BYTES = 1 << 20  # of a weights file, besides the weights
 _TYPES = {"run": dict, "step": int, "files": dict, "segments": dict, "values": dict}
 _ARRAYS = f"arrays{segments.SUFFIX}"
+_OURS = re.compile(r"\.?step-\d{9}\+*(\.tmp)?|damaged-step-\d{9}\+*|segments|copies")
+RESTART = "or start anew with --restart, which sets the run aside"
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint or weights file that cannot be used; the message says what to do."""
+    """A checkpoint that cannot be used; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,19 @@ class Checkpoints:
         folder: the run's ``checkpoint/``; its parent must be there.
         run: identity of the run, so that a stranger's checkpoint is noticed.
         defaults: what a checkpoint made before a field was invented is taken to hold there.
+        scratch: where they are kept instead; ``folder`` is then a link to a folder of its own.
+
+    Raises:
+        RunDirectoryError: if ``folder`` is a link that was not made for this ``scratch``.
     """
 
     def __init__(
-        self, folder: Path, run: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
-    ) -> None:
+        self, folder: Path, run: Mapping[str, Any], defaults: Mapping[str, Any] | None = None,
+        scratch: Path | None = None,
+    ) -> None:  # fmt: skip
+        elsewhere.refuse_links(folder, scratch)
         self._folder = folder
+        self._scratch = scratch
         self._shared = segments.Shared(folder / "segments", folder / "copies")
         self._run = dict(run)
         self._defaults = dict(defaults or {})
@@ -84,7 +93,7 @@ class Checkpoints:
         Raises:
             OSError: if it cannot be written; the older checkpoints are left as they were.
         """
-        self._folder.mkdir(exist_ok=True)
+        elsewhere.make(self._folder, self._scratch)
         self._shared.make_folders()
         place = self._folder / f"step-{step:09d}"
         while place.exists():  # the same step, of which more has been evaluated since
@@ -118,17 +127,19 @@ class Checkpoints:
         Raises:
             CheckpointError: if all are damaged, or belong to another run or version. Nothing
                 is removed then.
-            UnreadableError: if one cannot be read now. Nothing is removed then.
+            UnreadableError: if none can be read now. Nothing is removed then.
         """
-        found = [place for place in disk.items(self._folder) if place.name.startswith("step-")]
-        places = found[::-1]
-        damage = []
+        places = [place for place in self._items() if place.name.startswith("step-")][::-1]
+        damage, unreadable = [], None
         for index, place in enumerate(places):
             try:
                 saved, needed = self._read(place, memory)
-            except DamageError as error:
+            except (DamageError, UnreadableError) as error:
                 damage.append(f"{place.name}: {error}")
+                unreadable = error if isinstance(error, UnreadableError) else unreadable
                 continue
+            if damage and saved.step == 0:
+                break  # to begin anew is not to go on
             self._keep(place, needed, places[index + 1 :], places[:index])
             self._tell_of_damage()
             if damage:
@@ -138,13 +149,39 @@ class Checkpoints:
                 )
                 return Saved(saved.step, saved.state, notice)
             return saved
+        if unreadable:  # it may be whole, and readable later
+            raise unreadable
         if places:
             raise CheckpointError(
-                f"every checkpoint in {self._folder} is damaged ({'; '.join(damage)}); "
-                f"restore one, or remove {self._folder} to start afresh"
+                f"every checkpoint of a step taken in {self._folder} is damaged ({'; '.join(damage)}); "
+                f"restore one, {RESTART}"
             )
         self._remove_the_rest()
         return None
+
+    def begun(self) -> bool:
+        """Whether a checkpoint was ever made here, be it damaged."""
+        return any("step-" in place.name for place in self._items())
+
+    def remove(self) -> None:
+        """Remove all of them, and the folder if nothing of anybody else is in it."""
+        self._kept = {}
+        for item in self._items():
+            if item.name in ("segments", "copies"):
+                continue
+            _remove(item)
+        for item in self._shared.rest(()):
+            _remove(item)
+        folder = self._folder.resolve()
+        with contextlib.suppress(OSError):  # something else is in it
+            for empty in (folder / "segments", folder / "copies", folder):
+                if empty.exists():
+                    empty.rmdir()
+            self._folder.unlink(missing_ok=True)  # if it was a link
+
+    def _items(self) -> list[Path]:
+        """What is in the folder and has a name of ours."""
+        return [item for item in disk.items(self._folder) if _OURS.fullmatch(item.name)]
 
     def _write(
         self, folder: Path, step: int, state: Mapping[str, Any], memory: ReplayMemory | None
@@ -176,7 +213,7 @@ class Checkpoints:
         for before in older[: _KEPT - 1]:
             try:
                 self._kept = {before: self._whole(before)["segments"], **self._kept}
-            except (DamageError, CheckpointError):
+            except (DamageError, CheckpointError, UnreadableError):
                 damaged = [*damaged, before]
         for useless in damaged:
             aside = useless.with_name(f"{_ASIDE}{useless.name}")
@@ -215,13 +252,13 @@ class Checkpoints:
         if schema != SCHEMA:
             raise CheckpointError(
                 f"{place} is of another version (checkpoint schema {schema!r}, here {SCHEMA}); "
-                f"go on with the version that made it, or remove {self._folder} to start afresh"
+                f"go on with the version that made it, {RESTART}"
             )
         changed = directory.differences(whole["run"], self._run, self._defaults)
         if changed:
             raise CheckpointError(
                 f"{place} belongs to another run ({'; '.join(changed[:4])}); "
-                f"remove {self._folder} to start afresh"
+                f"restore this run's, {RESTART}"
             )
         return whole  # type: ignore[no-any-return]
 
@@ -229,7 +266,7 @@ class Checkpoints:
         """Remove what no checkpoint that is kept needs, nor one that is set aside."""
         aside = self._aside()
         kept = {"segments", "copies", *(place.name for place in [*self._kept, *aside])}
-        rest = [item for item in disk.items(self._folder) if item.name not in kept]
+        rest = [item for item in self._items() if item.name not in kept]
         if not aside:  # it may need any of them
             rest += self._shared.rest(set().union(*self._kept.values()))
         for item in rest:
@@ -237,7 +274,7 @@ class Checkpoints:
 
     def _aside(self) -> list[Path]:
         """Damaged checkpoints, which stay until there is a better one."""
-        return [item for item in disk.items(self._folder) if item.name.startswith(_ASIDE)]
+        return [item for item in self._items() if item.name.startswith(_ASIDE)]
 
     def _tell_of_damage(self) -> None:
         """Name on standard error what was damaged and is mended: a disk may be failing."""
@@ -249,47 +286,27 @@ class Checkpoints:
             )
 
 
+def of(run: Run, place: RunDirectory) -> Checkpoints:
+    """The checkpoints of a training, in its directory or where its configuration says.
+
+    Raises:
+        RunDirectoryError: see :class:`Checkpoints`.
+    """
+    scratch = run.config.training.checkpoint_dir
+    return Checkpoints(
+        place.path / "checkpoint", place.identity, place.defaults,
+        Path(scratch) if scratch else None,
+    )  # fmt: skip
+
+
 def newest_step(folder: Path) -> int | None:
     """Training step of the newest checkpoint in a ``checkpoint/`` folder, ``None`` without one."""
     return max((int(place.name[5:].rstrip("+")) for place in folder.glob("step-*")), default=None)
 
 
-def save_weights(path: Path, network: nn.Module, step: int) -> bytes:
-    """Write a network's weights and the training step they are from, atomically.
-
-    Returns:
-        What was written.
-    """
-    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    data = safetensors.torch.save(tensors, {"step": str(step)})
-    records.write_atomic(path, data)
-    return data
-
-
-def load_weights(path: Path, network: nn.Module) -> int:
-    """Read weights into a network and return the training step they are from.
-
-    Raises:
-        CheckpointError: if the file is missing, damaged or for another network.
-    """
-    try:
-        size = sum(tensor.nbytes for tensor in network.state_dict().values())
-        with disk.open_to_read(path, size + _HEADER_BYTES) as file:
-            data = file.read()
-        network.load_state_dict(safetensors.torch.load(data))
-        return int(segments.metadata(data)["step"])
-    except FileNotFoundError as error:
-        raise CheckpointError(f"there are no weights at {path}; train first") from error
-    except (OSError, RuntimeError, LookupError, ValueError, safetensors.SafetensorError) as error:
-        reason = disk.reason(error).splitlines()[0]
-        raise CheckpointError(
-            f"{path} does not hold this network's weights ({reason}); restore or remove it"
-        ) from error
-
-
 def _remove(item: Path) -> None:
-    """Remove a file or folder, if it is there."""
-    if item.is_dir():
+    """Remove a file or folder, if it is there; of a link only itself."""
+    if item.is_dir() and not item.is_symlink():
         shutil.rmtree(item, ignore_errors=True)
     else:
         item.unlink(missing_ok=True)

@@ -231,8 +231,7 @@ def _scored(of: Subject) -> str:
     """Whose games the score is made of: the best network, if there were evaluations."""
     if of.random:
         return RANDOM
-    every = of.run.config.training.eval_every_steps
-    return "best" if 0 < every <= of.run.config.steps else "last"
+    return "best" if of.run.config.evaluates else "last"
 
 
 def _evaluated(of: Subject, weights: str, step: int) -> bool:

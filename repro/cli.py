@@ -100,6 +100,10 @@ def _train(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
         "--threads", type=flags.threads, metavar="N", help="processor threads [default: all cores]"
     )
     parser.add_argument("--quiet", action="store_true", help="no progress line")
+    parser.add_argument(
+        "--restart", action="store_true",
+        help="begin anew; a run that is there is set aside under another name, never removed",
+    )  # fmt: skip
     flags.add_settings(parser, default)
 
     def run(options: argparse.Namespace) -> int:
@@ -112,7 +116,7 @@ def _train(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
 
         return train.command(
             Run(game, options.seed, options.preset, chosen),
-            suite, options.device, options.threads, not options.quiet,
+            suite, options.device, options.threads, not options.quiet, options.restart,
         )  # fmt: skip
 
     parser.set_defaults(run=run)

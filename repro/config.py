@@ -16,6 +16,7 @@ __all__ = [
     "TrainingConfig",
     "before",
     "differences",
+    "free",
     "from_dict",
     "preset",
     "settings",
@@ -134,6 +135,12 @@ def before() -> dict[str, dict[str, Any]]:
         if "before" in item.metadata:
             found.setdefault(part.rstrip("."), {})[item.name] = item.metadata["before"]
     return found
+
+
+def free() -> set[str]:
+    """Fields that are no part of a run's identity, such as ``training.checkpoint_dir``."""
+    every = settings(Config())
+    return {f"{part}{item.name}" for _, part, item, _ in every if item.metadata["free"]}
 
 
 def _part(kind: type[Part], values: dict[str, Any], prefix: str) -> Part:

@@ -1,13 +1,14 @@
 """Holding a run directory: one process at a time, one configuration for ever."""
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from repro import disk
+from repro import config, disk, done
 from repro.lock import Lock
-from repro.records import SCHEMA, RunDirectoryError, Table, read_json, write_json
+from repro.records import ASIDE, SCHEMA, RunDirectoryError, Table, read_json, write_json
 
 _NOT_EARNED = {"config.json", "provenance.json", "failure.json"}
 
@@ -78,13 +79,13 @@ class RunDirectory:
             item.name in _NOT_EARNED or item.name.startswith(".") for item in self.path.iterdir()
         ):
             return False
-        config = self.path / "config.json"
-        if not config.exists():
+        file = self.path / "config.json"
+        if not file.exists():
             raise RunDirectoryError(
                 f"{self.path} has files but no config.json, so it is not a run; "
                 "choose another --out"
             )
-        if changed := differences(read_json(config), self.identity, self.defaults):
+        if changed := differences(read_json(file), self.identity, self.defaults):
             raise RunDirectoryError(
                 f"{self.path} belongs to another configuration ({'; '.join(changed[:4])}); "
                 "choose another --out, or repeat the command that made it"
@@ -95,26 +96,51 @@ class RunDirectory:
         if self.path.exists() and not self.path.is_dir():
             raise RunDirectoryError(f"{self.path} is a file; choose another --out")
 
-    @property
     def done(self) -> dict[str, Any] | None:
-        """What done.json says, ``None`` while the run is unfinished."""
-        marker = self.path / "done.json"
-        if not marker.exists():
+        """What done.json says, ``None`` while the run is unfinished or if it must be made again.
+
+        Raises:
+            RunDirectoryError: if the run was finished with other files than are there.
+        """
+        try:
+            done.check(self.path, done.FILES)
+            return done.read(self.path)
+        except done.DamagedMarkerError as error:
+            print(f"repro: {error}", file=sys.stderr)
             return None
-        found = read_json(marker)
-        if "mean_return" not in found:
-            raise RunDirectoryError(f"{marker} is damaged; remove it to finish the run again")
-        return found
 
     def table(self, name: str) -> Table:
         """Open one of the CSV files for appending."""
         return Table(self.path / name)
 
 
+def set_aside(path: Path) -> Path | None:
+    """Give a run directory, finished or not, another name, so that a new run can begin.
+
+    Returns:
+        The new one, ``None`` if there was nothing.
+
+    Raises:
+        RunDirectoryError: if a process holds it.
+        OSError: if it cannot be renamed.
+    """
+    if not path.is_dir():
+        return None
+    lock = Lock(path)
+    lock.take()
+    try:
+        number = 1
+        while (aside := path.with_name(f"{path.name}{ASIDE}{number}")).exists():
+            number += 1
+        return path.rename(aside)
+    finally:
+        lock.release()
+
+
 def differences(
     there: Mapping[str, Any], here: Mapping[str, Any], defaults: Mapping[str, Any]
 ) -> list[str]:
-    """Compare two identities of a run, in words; nothing if it is the same run.
+    """Compare two identities of a run, in words; nothing if it is the same; book-keeping is free.
 
     Args:
         there: as read from a file.
@@ -125,6 +151,7 @@ def differences(
     return [
         f"{name} is {old!r} there, {new!r} here"
         for name, old, new in _changes(completed, _plain(here))
+        if name.removeprefix("config.") not in config.free()
     ]
 
 

@@ -5,6 +5,7 @@ device; what is read has a bound; what is written is never written through a lin
 removed has a name of our making. Standard library only.
 """
 
+import hashlib
 import os
 import re
 import secrets
@@ -17,7 +18,7 @@ from typing import BinaryIO, TypeVar
 
 SMALL_BYTES = 1 << 24  # settings, provenance, marks: more than any has
 TABLE_BYTES = 1 << 30  # a table of a whole training has megabytes
-_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
+TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 _PAUSES_SECONDS = (0.1, 0.4, 1.5)
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe would be waited for
 _WRITE = os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -148,10 +149,37 @@ def temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
 
 
+def set_aside(path: Path) -> Path:
+    """Give what is damaged another name, which is free, in the same folder.
+
+    Returns:
+        The new one, such as ``learning.csv.damaged``.
+
+    Raises:
+        OSError: if it cannot be renamed.
+    """
+    aside, number = path.with_name(f"{path.name}.damaged"), 1
+    while os.path.lexists(aside):
+        number += 1
+        aside = path.with_name(f"{path.name}.damaged-{number}")
+    path.rename(aside)
+    return aside
+
+
+def sha256(path: Path) -> str:
+    """Digest of a regular file, in hexadecimal.
+
+    Raises:
+        OSError: see :func:`open_to_read`.
+    """
+    with open_to_read(path, TABLE_BYTES) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+
+
 def remove_torn(folder: Path) -> None:
     """Remove what killed writers of :func:`replace` left in a folder."""
     for item in folder.iterdir():
-        if _TEMPORARY.fullmatch(item.name) and stat.S_ISREG(item.lstat().st_mode):
+        if TEMPORARY.fullmatch(item.name) and stat.S_ISREG(item.lstat().st_mode):
             item.unlink(missing_ok=True)
 
 

@@ -15,7 +15,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from repro import config, directory, game_log, provenance, records
+from repro import config, directory, done, game_log, provenance, records
 from repro.run import Run
 from wrappers.protocol import NATURE, Protocol
 
@@ -257,7 +257,7 @@ def run_random(
     }
     older = {"config": {"protocol": config.before()["protocol"]}}
     with directory.RunDirectory(records.run_path(suite, game, seed), identity, older) as run:
-        if run.done:
+        if run.done():
             return
         env = make_eval_env(game, seed, slow)
         records.write_json(run.path / "provenance.json", describe(game, env))
@@ -271,7 +271,7 @@ def run_random(
         table.close()
         env.close()
         scores = final_returns(run.path / "evaluations.csv", "random", 0)
-        records.write_json(run.path / "done.json", summary(scores))
+        done.write(run.path, summary(scores))
 
 
 def describe(game: str, env: gym.Env[Any, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from repro import disk, job, records, tails
+from repro import disk, done, job, records, tails
 
 T = TypeVar("T")
 _LARGEST = 10**15  # of any count or score
@@ -75,6 +75,8 @@ def read(suite: Path, game: str, seed: int) -> Evidence:
             return nothing
 
     best_step = told(run / "best.safetensors", _weights_step, None)
+    for name in done.SHOWN:
+        told(run / name, lambda path: done.check(run, [path.name]), None)
     learned = told(run / "learning.csv", _learned, _NO_RESULT)
     final = told(run / "done.json", _final, _NO_RESULT)
     last, best = told(
@@ -89,7 +91,7 @@ def read(suite: Path, game: str, seed: int) -> Evidence:
         final_score=final[1],
         failure=told(run / "failure.json", _failure, None),
         events=told(job.events_file(suite, game, seed), _events, []),
-        damaged=tuple(damaged),
+        damaged=tuple(dict.fromkeys(damaged)),
     )
 
 
@@ -106,8 +108,8 @@ def _plan(path: Path) -> Plan | None:
 
 def _final(path: Path) -> tuple[int, float | None]:
     """Frames and score; the random player has no frames."""
-    done = records.read_json(path)
-    return _count(done.get("frames", 0)), _number(done["mean_return"])
+    found = done.read(path.parent) or {}
+    return _count(found.get("frames", 0)), _number(found["mean_return"])
 
 
 def _failure(path: Path) -> str | None:

@@ -60,7 +60,12 @@ def make_screen_env(run: Run) -> gym.Env[Any, Any]:
 
 
 def make_agent(run: Run, env: gym.Env[Any, Any], device: str = "cpu") -> Agent:
-    """Make the agent for an environment; weights and actions follow the run's seed."""
+    """Make the agent for an environment; weights and actions follow the run's seed.
+
+    A GPU then computes in full single precision, as that of 2015 did, in all of this process.
+    """
+    torch.backends.cudnn.allow_tf32 = False
+    torch.set_float32_matmul_precision("highest")
     weights = torch.Generator()
     weights.manual_seed(run.seed)
     return Agent(

@@ -53,7 +53,10 @@ def _whole(text: str, least: int, bound: str, most: int = LARGEST) -> int:
     return int(exact)
 
 
-def add_settings(parser: argparse.ArgumentParser, default: config.Config) -> None:
+_PLAIN = {int: (natural, "N"), float: (float, "X"), str: (str, "TEXT")}
+
+
+def add_settings(parser: argparse.ArgumentParser, base: config.Config) -> None:
     """Add one flag per configuration field; one that is not given leaves no attribute."""
     groups = {
         "": parser.add_argument_group("experiment"),
@@ -61,14 +64,15 @@ def add_settings(parser: argparse.ArgumentParser, default: config.Config) -> Non
         "agent.": parser.add_argument_group("agent"),
         "training.": parser.add_argument_group("training and evaluation"),
     }
-    for owner, part, item, value in config.settings(default):
+    for owner, part, item, value in config.settings(base):
         hint = typing.get_type_hints(type(owner))[item.name]
         unit = item.metadata["unit"]
-        shown = " ".join(map(str, value)) if isinstance(value, tuple) else value
+        default = " ".join(map(str, value)) if isinstance(value, tuple) else value
+        default = "none" if value == "" else default
         options: dict[str, Any] = {
             "dest": part + item.name,
             "default": argparse.SUPPRESS,
-            "help": f"{item.metadata['doc']} [{f'{unit}, ' if unit else ''}default {shown}]",
+            "help": f"{item.metadata['doc']} [{unit}{', ' * bool(unit)}default {default}]",
         }
         if hint is bool:
             options["action"] = argparse.BooleanOptionalAction
@@ -78,8 +82,7 @@ def add_settings(parser: argparse.ArgumentParser, default: config.Config) -> Non
         elif isinstance(value, tuple):
             options |= {"nargs": len(value), "type": float, "metavar": "X"}
         else:
-            options["type"] = natural if hint is int else float
-            options["metavar"] = "N" if hint is int else "X"
+            options["type"], options["metavar"] = _PLAIN[hint]
         groups[part].add_argument("--" + item.name.replace("_", "-"), **options)
 
 

@@ -85,7 +85,7 @@ def inspect(
     Raises:
         ConfigError: if a number is out of range, or the run has no screen or hidden layer.
         RunDirectoryError: if the folder is no run, or in use, say by its training.
-        CheckpointError: if there are no such weights.
+        WeightsError: if there are no such weights.
     """
     if min(steps, stretch_steps) < MARKS:
         raise ConfigError(f"steps and stretch-steps must be at least {MARKS}, one for each mark")

@@ -33,6 +33,8 @@ class CenteredRMSProp(Optimizer):
         ValueError: for a value out of range.
     """
 
+    STATE = ("mean", "mean_square")  # of each parameter, of its shape
+
     def __init__(
         self,
         parameters: Iterable[Tensor],
@@ -74,8 +76,7 @@ class CenteredRMSProp(Optimizer):
                     continue
                 state = self.state[parameter]
                 if not state:
-                    state["mean"] = torch.zeros_like(parameter)
-                    state["mean_square"] = torch.zeros_like(parameter)
+                    state.update({name: torch.zeros_like(parameter) for name in self.STATE})
                 arrays = (parameter, parameter.grad, state["mean"], state["mean_square"])
                 for block in _blocks(arrays):
                     _update(block, group)

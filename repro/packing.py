@@ -1,6 +1,7 @@
-"""A nested state as plain values, fit for JSON, and arrays by name."""
+"""A nested state as plain values, fit for JSON, and arrays by name; and what one must look like."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,3 +35,62 @@ def unpack(value: Any, arrays: Arrays) -> Any:
             return arrays[value["array"]].copy()
         return {key: unpack(item, arrays) for key, item in value.items()}
     return value
+
+
+@dataclass(frozen=True)
+class Maybe:
+    """In a pattern for :func:`check`: this, or ``None``."""
+
+    pattern: Any
+
+
+def check(found: Any, pattern: Any, name: str = "") -> None:
+    """Make sure that a state is one that could have been saved here.
+
+    Args:
+        found: as it was read.
+        pattern: of the same kind: the same keys, types, shapes and types of elements. A list of
+            one element stands for any number of such, an empty dictionary for any. Bytes (one
+            axis of uint8) may be any number. Counts are not negative.
+        name: for the message.
+
+    Raises:
+        ValueError: naming what is different.
+    """
+    if isinstance(pattern, Maybe):
+        if found is not None:
+            check(found, pattern.pattern, name)
+        return
+    if isinstance(pattern, Tensor):
+        pattern = pattern.detach().cpu().numpy()
+    if isinstance(pattern, Mapping):
+        if not isinstance(found, dict) or (pattern and found.keys() != pattern.keys()):
+            raise ValueError(f"{name or 'it'} has other parts")
+        for key, value in pattern.items():
+            check(found[key], value, f"{name}.{key}".lstrip("."))
+    elif isinstance(pattern, np.ndarray):
+        shape = found.shape if _bytes_of(found) and _bytes_of(pattern) else pattern.shape
+        if not isinstance(found, np.ndarray) or (found.dtype, found.shape) != (
+            pattern.dtype,
+            shape,
+        ):
+            raise ValueError(f"{name} is no array of {pattern.dtype}, {shape}")
+    elif isinstance(pattern, list) and pattern:
+        if not isinstance(found, list):
+            raise ValueError(f"{name} is no list")
+        for value in found:
+            check(value, pattern[0], name)
+    else:
+        _check_plain(found, pattern, name)
+
+
+def _check_plain(found: Any, pattern: Any, name: str) -> None:
+    kinds = (float, int) if type(pattern) is float else (type(pattern),)
+    if type(found) not in kinds:
+        raise ValueError(f"{name} is {found!r:.40}, not of type {type(pattern).__name__}")
+    if type(found) is int and type(pattern) is int and found < 0 <= pattern:
+        raise ValueError(f"{name} is {found}")
+
+
+def _bytes_of(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.ndim == 1

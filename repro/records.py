@@ -21,13 +21,13 @@ verified.json        that `repro verify` played the final games again, and in wh
 ==================== ======================================================================
 
 One process writes a run at a time. Rows reach the disk as they are made. A
-checkpoint has a mark of every table; a resumed run makes sure that what was
-there then still is, and drops the rows that are newer. A file that is replaced
-is written beside, fsynced and renamed over.
+checkpoint has every table as it was; a resumed run puts back what is no longer
+so, and drops the rows that are newer. A file that is replaced is written
+beside, fsynced and renamed over; one that is damaged gets the name
+``<file>.damaged``.
 """
 
 import csv
-import hashlib
 import io
 import json
 import os
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = 1
+ASIDE = ".set-aside-"  # in the name of a run directory that a new run took the place of
 TRAIN_EPISODES = ("step", "frames", "game", "return", "game_frames", "epsilon")
 EVALUATIONS = (
     "kind", "weights", "step", "episode", "seed", "return", "frames", "truncated", "completed",
@@ -60,7 +61,6 @@ TABLES = {
     "evaluations.csv": EVALUATIONS,
     "learning.csv": LEARNING,
 }
-SCORED = ("config.json", "evaluations.csv", "games.zst", "done.json")  # what a score rests on
 VERIFIED = "verified.json"
 _SOUND = re.compile(r"[\w.,+-]*", re.ASCII)  # numbers and names, as they are written here
 
@@ -132,21 +132,9 @@ class Table:
         self._file.close()
 
 
-def mark(path: Path) -> str:
-    """What a checkpoint knows of a table: size and checksum."""
-    return disk.checksum(disk.read_bytes(path))
-
-
-def check(path: Path, mark: str) -> None:
-    """Make sure that a table still begins as it was when it was marked.
-
-    Raises:
-        RunDirectoryError: if it was shortened, changed or removed; says what to do.
-    """
-    _marked_bytes(path, _content(path), mark)
-
-
-def trim(path: Path, step: int, final_step: int | None = None, mark: str | None = None) -> None:
+def trim(
+    path: Path, step: int, final_step: int | None = None, saved: bytes | None = None
+) -> Path | None:
     """Drop the rows of a table made after ``step``, and a last line that was cut short.
 
     Args:
@@ -154,26 +142,51 @@ def trim(path: Path, step: int, final_step: int | None = None, mark: str | None 
         step: the last one that stays.
         final_step: likewise for games of a final evaluation, whose step is that of their
             weights [default ``step``]. Those that follow a row that is dropped go too.
-        mark: what :func:`mark` gave at the checkpoint, empty if there was none. What was there
-            then stays. Rows after it can be made again, so a damaged line there, as a power cut
-            leaves, is dropped with what follows. Without a mark it is an error.
+        saved: what the checkpoint has of it, empty if there is none. The table begins with that
+            again, whatever became of it. Rows after it can be made again, so a damaged line
+            there, as a power cut leaves, is dropped with what follows. Without ``saved`` it is an
+            error.
+
+    Returns:
+        Where the table is now if it did not begin with ``saved``.
 
     Raises:
         RunDirectoryError: naming the file, if a row is damaged that cannot be made again.
     """
-    if not path.exists() and not mark:
-        return
-    data, columns = _content(path), TABLES[path.name]
-    end = _marked_bytes(path, data, mark) or _header_bytes(path, data, mark is None)
+    if not path.exists() and not saved:
+        return None
+    aside = None
+    try:
+        data = _content(path)
+    except disk.UnreadableError:
+        if not saved:
+            raise
+        data = b""
+    if saved and not data.startswith(saved):
+        aside = disk.set_aside(path) if path.exists() else path
+        data = saved
+    end = len(saved or b"") or _header_bytes(path, data, saved is None)
     *lines, _ = data[end:].split(b"\n") if end else [b""]
     for line in lines:
-        row = _row(line, columns)
-        if row is None and mark is None:
+        row = _row(line, TABLES[path.name])
+        if row is None and saved is None:
             raise _damaged(path, data[:end].count(b"\n") + 1)
         if row is None or _is_later(row, step, final_step):
             break
         end += len(line) + 1
     write_atomic(path, data[:end])
+    return aside
+
+
+def sync_tables(path: Path) -> dict[str, bytes]:
+    """See the rows of a run on the disk before what says that they are there: power may fail.
+
+    Returns:
+        What each table holds.
+    """
+    for name in TABLES:
+        disk.sync(path / name)
+    return {name: disk.read_bytes(path / name) for name in TABLES}
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
@@ -200,18 +213,6 @@ def _content(path: Path) -> bytes:
         return b""
     except disk.ForeignFileError as error:
         raise RunDirectoryError(f"cannot read {path}: {disk.reason(error)}") from error
-
-
-def _marked_bytes(path: Path, data: bytes, mark: str | None) -> int:
-    """How much of a table was there when it was marked; it must be there still."""
-    size = int(mark.split()[0]) if mark else 0
-    if mark and disk.checksum(data[:size]) != mark:
-        raise RunDirectoryError(
-            f"{path} was shortened, changed or removed: the checkpoint knows its first {mark}, "
-            f"and it has {len(data)} bytes; restore it, "
-            f"or remove {path.parent / 'checkpoint'} to start afresh"
-        )
-    return size
 
 
 def _header_bytes(path: Path, data: bytes, strict: bool) -> int:
@@ -254,10 +255,14 @@ def _whole_lines(path: Path) -> io.StringIO:
     return io.StringIO(text[: text.rfind("\n") + 1])
 
 
-def digests(path: Path) -> dict[str, str]:
-    """SHA-256 of each file that a run's final score rests on, of those that are there."""
-    there = [name for name in SCORED if (path / name).is_file()]
-    return {name: hashlib.sha256(disk.read_bytes(path / name)).hexdigest() for name in there}
+def earned(path: Path) -> list[str]:
+    """What a run directory has that took time to make: its tables' rows and its weights."""
+    found = []
+    for name in TABLES:
+        rows = _content(path / name).count(b"\n") - 1
+        if rows > 0:
+            found.append(f"{rows:,} rows of {name}")
+    return found + sorted(file.name for file in path.glob("*.safetensors"))
 
 
 def run_path(suite: Path, game: str, seed: int) -> Path:
@@ -266,8 +271,9 @@ def run_path(suite: Path, game: str, seed: int) -> Path:
 
 
 def runs(path: Path) -> Iterator[Path]:
-    """Yield the run directories at or below a path, sorted."""
-    yield from sorted(file.parent for file in path.resolve().rglob("config.json"))
+    """Yield the run directories at or below a path, sorted; without those that were set aside."""
+    found = sorted(file.parent for file in path.resolve().rglob("config.json"))
+    yield from (run for run in found if ASIDE not in run.name)
 
 
 def read_results(path: Path | str) -> "pd.DataFrame":

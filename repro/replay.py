@@ -202,6 +202,19 @@ class ReplayMemory:
         slots = np.arange(start, stop) % self.capacity_steps
         return {name: array[slots] for name, array in self._arrays().items()}
 
+    def blank(self, count: int) -> Batch:
+        """Transitions of zeros, of the shapes and types that :meth:`sample` gives."""
+        shape = (count, self.history + 1, *self._frames.shape[1:])
+        return Batch(
+            np.zeros(shape, self._frames.dtype), np.zeros(count, np.int64),
+            np.zeros(count, np.float32), np.zeros(count, np.bool_),
+        )  # fmt: skip
+
+    @property
+    def actions(self) -> NDArray[np.uint8]:
+        """Of all transitions held, ``(len,)``."""
+        return self._actions[: len(self)]
+
     def state(self) -> dict[str, Any]:
         """Everything but the transitions, for a checkpoint."""
         return {

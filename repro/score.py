@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from repro import checkpoint, evaluate, game_log, records
+from repro import done, evaluate, game_log, records, weights_file
 from repro.agent import Agent
-from repro.checkpoint import CheckpointError
 from repro.experiment import agent_player, check_device, make_agent, make_envs
 from repro.run import Run, run_from
+from repro.weights_file import WeightsError
 
 
 @dataclass(frozen=True)
@@ -25,21 +25,23 @@ def load(folder: Path, weights: str, device: str = "cpu") -> Trained:
     """Load the ``best`` or the ``last`` network of a run.
 
     Raises:
-        RunDirectoryError, ConfigError: if the folder does not hold a training.
-        CheckpointError: if the weights are missing, damaged or of another network.
+        RunDirectoryError, ConfigError: if the folder does not hold a training, or not the files
+            that it was finished with.
+        WeightsError: if the weights are missing, damaged or of another network.
     """
     run = run_from(folder)
     check_device(device)
     path = folder / f"{weights}.safetensors"
     if not path.exists():
-        raise CheckpointError(
+        raise WeightsError(
             f"{path} is missing (weights are not kept in git, and an unfinished training has no "
             "last ones); finish or repeat the training, or try the other --weights"
         )
+    done.check(folder, done.FILES)
     envs = make_envs(run)
     agent = make_agent(run, envs.train, device)
     envs.close()
-    step = checkpoint.load_weights(path, agent.network)
+    step = weights_file.load(path, agent.network)
     return Trained(run, agent, weights, step)
 
 
@@ -59,6 +61,9 @@ def score(folder: Path, weights: str, episodes: int, device: str = "cpu") -> Ite
         game_log.trim(folder)
         there = evaluate.final_returns(path, weights, trained.step)[:episodes]
         yield from there
+        if len(there) == episodes:
+            return
+        done.renew(folder, without=done.GROWING)
         table = place.table("evaluations.csv")
         envs = make_envs(trained.run)
         player = agent_player(trained.agent, trained.run.config.training.eval_epsilon)
@@ -68,3 +73,4 @@ def score(folder: Path, weights: str, episodes: int, device: str = "cpu") -> Ite
             yield game.score
         table.close()
         envs.close()
+        done.renew(folder)

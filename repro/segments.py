@@ -13,6 +13,7 @@ refers to it keeps. Nothing in it can run code when it is read.
 """
 
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from repro.replay import ReplayMemory, Transitions
 STEPS = 2_000  # transitions per segment: 14 MB in memory, some 50 to 500 kB on disk
 SUFFIX = ".safetensors.zst"
 ROUND = 8  # saves in which every segment is read once: each time all would load a shared disk
+_OURS = re.compile(rf"segment-\d{{8}}{re.escape(SUFFIX)}|{disk.TEMPORARY.pattern}")
 _MOST_BYTES = 1 << 31  # unpacked: a network of 100 million weights with its optimiser is less
 _LEVEL = 3  # higher ones take five times as long to save a tenth
 
@@ -121,9 +123,9 @@ class Shared:
         return True
 
     def rest(self, needed: Collection[str]) -> list[Path]:
-        """What there is besides the copies of these segments."""
+        """What there is of ours besides the copies of these segments."""
         found = [item for folder in self._folders for item in disk.items(folder)]
-        return [item for item in found if item.name not in needed]
+        return [item for item in found if item.name not in needed and _OURS.fullmatch(item.name)]
 
     def damaged(self) -> list[Path]:
         """Copies that were found damaged and then mended or replaced, since last asked."""

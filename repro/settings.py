@@ -229,6 +229,16 @@ class TrainingConfig:
         source="ours",
         row=None,
         doc="steps between checkpoints; 0 for only when interrupted",
+        free=True,
+    )
+    checkpoint_dir: str = setting(
+        "",
+        unit="",
+        source="ours",
+        row=None,
+        doc="folder on another disk, such as scratch, where checkpoints are kept",
+        before="",
+        free=True,
     )
 
 
@@ -257,30 +267,21 @@ class Config:
             check(f"{part}{item.name}", value, item.type)
             if type(value) in (int, float) and not 0 <= value < math.inf:
                 raise ConfigError(f"{part}{item.name} must be a number from 0 up, got {value}")
-        positive = {
-            "agent": (
-                "hidden_units", "replay_steps", "replay_draw", "minibatch",
-                "update_every_steps", "target_every_steps", "epsilon_decay_steps",
-                "learning_rate",
-                "min_squared_gradient",
-            ),
-            "training": ("frames", "eval_steps", "final_episodes", "log_every_steps"),
-        }  # fmt: skip
-        for part, names in positive.items():
-            for name in names:
-                if getattr(getattr(self, part), name) <= 0:
-                    raise ConfigError(f"{name} must be more than zero")
         agent, training = self.agent, self.training
-        for name, value in (
-            ("discount", agent.discount),
-            ("epsilon_start", agent.epsilon_start),
-            ("epsilon_end", agent.epsilon_end),
-            ("gradient_decay", agent.gradient_decay),
-            ("squared_gradient_decay", agent.squared_gradient_decay),
-            ("eval_epsilon", training.eval_epsilon),
-        ):
-            if not 0.0 <= value <= 1.0:
-                raise ConfigError(f"{name} must be between 0 and 1, got {value}")
+        values = vars(agent) | vars(training)
+        for name in (
+            "hidden_units", "replay_steps", "replay_draw", "minibatch", "update_every_steps",
+            "target_every_steps", "epsilon_decay_steps", "learning_rate", "min_squared_gradient",
+            "frames", "eval_steps", "final_episodes", "log_every_steps",
+        ):  # fmt: skip
+            if values[name] <= 0:
+                raise ConfigError(f"{name} must be more than zero")
+        for name in (
+            "discount", "epsilon_start", "epsilon_end", "gradient_decay",
+            "squared_gradient_decay", "eval_epsilon",
+        ):  # fmt: skip
+            if not 0.0 <= values[name] <= 1.0:
+                raise ConfigError(f"{name} must be between 0 and 1, got {values[name]}")
         if 1.0 in (agent.gradient_decay, agent.squared_gradient_decay):
             raise ConfigError("gradient_decay and squared_gradient_decay must be less than 1")
         if agent.replay_draw % agent.minibatch:
@@ -309,6 +310,11 @@ class Config:
     def steps(self) -> int:
         """Length of training in agent steps."""
         return self.training.frames // self.frames_per_step
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether a training is long enough for a periodic evaluation: the best network scores."""
+        return 0 < self.training.eval_every_steps <= self.steps
 
 
 def settings(config: Config) -> Iterator[tuple[Any, str, dataclasses.Field[Any], Any]]:

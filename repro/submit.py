@@ -124,7 +124,8 @@ def _refuse(run: Run, suite: Path, state: RunStatus | None) -> None:
     run.directory(path).begun()
     if (path / "done.json").exists() and (state is None or state.state != "done"):
         raise records.RunDirectoryError(
-            f"{path / 'done.json'} is damaged; remove it to finish the run again"
+            f"{path} was finished, and its files are damaged or changed; `repro train` with the "
+            "run's flags says which, and makes done.json again"
         )
 
 

@@ -221,7 +221,7 @@ def _note(
         notes.append("damaged: " + ", ".join(found.damaged))
     if state == "dead":
         marker = "done.json" in found.damaged
-        notes.append("remove done.json to finish the run again" if marker else found.failure or "")
+        notes.append("its train command makes done.json again" if marker else found.failure or "")
     failures = job.failures_in_a_row(found.events)
     if failures and state not in ("dead", "done"):
         failed = (event for event in reversed(found.events) if event["event"] == "failed")

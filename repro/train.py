@@ -6,14 +6,22 @@ the byte. On a GPU it goes on from the very state that was saved, but sums there
 order in which threads come, so the numbers after that are not promised to be the same.
 """
 
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from repro import checkpoint, experiment, machine, networks, records, trackers
+from repro import (
+    checkpoint,
+    completion,
+    directory,
+    experiment,
+    machine,
+    networks,
+    records,
+    trackers,
+)
 from repro.agent import NonFiniteError
 from repro.run import Run
 from repro.signals import Interrupted, Stop, listening
@@ -22,7 +30,7 @@ from wrappers.envs import MissingROMError
 
 
 def train(
-    run: Run, suite: Path, device: str, progress: bool, stop: Stop
+    run: Run, suite: Path, device: str, progress: bool, stop: Stop, restart: bool = False
 ) -> tuple[Path, dict[str, Any]]:
     """Train, or go on training, and score the best network at the end.
 
@@ -32,6 +40,7 @@ def train(
         device: cpu, cuda, ...
         progress: whether to show a progress line.
         stop: asked after every step.
+        restart: whether to set aside what is there, and begin anew.
 
     Returns:
         The run directory and what its done.json holds; of a finished run at once.
@@ -39,7 +48,8 @@ def train(
     Raises:
         ConfigError, ProtocolError: if environment, network and device do not fit; no directory is
             made then.
-        RunDirectoryError: if the directory is in use or belongs to another configuration.
+        RunDirectoryError: if the directory is in use or belongs to another configuration, or if
+            what is there can be neither continued nor completed.
         LackError: if memory or disk are too small, or the disk cannot be written any more;
             the last checkpoints stay.
         LostDirectoryError: if the directory was removed or taken over while training.
@@ -48,15 +58,20 @@ def train(
         Interrupted: by ``stop``, with a checkpoint written.
     """
     path = records.run_path(suite, run.game, run.seed)
-    if not path.exists():
+    if restart or not path.exists():
         _refuse_wrong_use(run, device)
+    if restart and (aside := directory.set_aside(path)):
+        print(f"repro: {path} is now {aside}", file=sys.stderr)
     with run.directory(path) as place:
-        if place.done is not None:
-            shutil.rmtree(place.path / "checkpoint", ignore_errors=True)
-            return place.path, place.done
+        found = place.done()
         try:
-            with Training(run, place, stop, device, progress) as training:
-                training.run()
+            checkpoints = checkpoint.of(run, place)
+            if found is None and (checkpoints.begun() or not records.earned(path)):
+                with Training(run, place, stop, device, progress) as training:
+                    training.run()
+            elif found is None:
+                completion.complete(run, place, device, stop)
+            checkpoints.remove()
         except MissingROMError:
             raise
         except MemoryError as error:
@@ -67,7 +82,7 @@ def train(
         except OSError as error:
             place.verify()  # or that is the reason
             raise machine.LackError(_stuck(place.path, error)) from error
-        return place.path, place.done or {}
+        return place.path, place.done() or {}
 
 
 def _refuse_wrong_use(run: Run, device: str) -> None:
@@ -88,13 +103,15 @@ def _stuck(path: Path, error: OSError) -> str:
     )
 
 
-def command(run: Run, suite: Path, device: str, threads: int | None, progress: bool) -> int:
+def command(
+    run: Run, suite: Path, device: str, threads: int | None, progress: bool, restart: bool = False
+) -> int:
     """What `repro train` does once its flags are understood; returns the exit code."""
     if threads:
         torch.set_num_threads(threads)
     with listening() as stop, trackers.quiet_writers():
         try:
-            path, done = train(run, suite, device, progress, stop)
+            path, done = train(run, suite, device, progress, stop, restart)
         except Interrupted as signal:
             frames = signal.step * run.config.frames_per_step
             path = records.run_path(suite, run.game, run.seed)

@@ -1,14 +1,14 @@
 """Putting a training together: environment, agent, replay, loop, trackers, evaluation, disk."""
 
 import contextlib
-import shutil
 import sys
 
+import numpy as np
 import torch
 
 from repro import (
     checkpoint,
-    disk,
+    completion,
     evaluate,
     experiment,
     game_log,
@@ -17,6 +17,7 @@ from repro import (
     provenance,
     records,
     trackers,
+    weights_file,
 )  # fmt: skip
 from repro.agent import NonFiniteError
 from repro.best import Best
@@ -26,6 +27,7 @@ from repro.replay import MinibatchQueue, ReplayMemory
 from repro.run import Run
 from repro.scoring import Scoring
 from repro.signals import Interrupted, Stop
+from repro.state_check import check_state
 from wrappers import state as env_state
 
 
@@ -48,9 +50,7 @@ class Training:
             settings.replay_steps, shape[1:], shape[0], experiment.generator(run.seed, "replay"),
             experiment.dtype(self._env),
         )  # fmt: skip
-        self._checkpoints = checkpoint.Checkpoints(
-            place.path / "checkpoint", place.identity, place.defaults
-        )
+        self._checkpoints = checkpoint.of(run, place)
         saved = self._checkpoints.load(self._memory)
         self._agent = experiment.make_agent(run, self._env, device)
         self._queue = MinibatchQueue(self._memory, settings.replay_draw, settings.minibatch)
@@ -58,7 +58,7 @@ class Training:
         self._best = Best(place.path / "best.safetensors")
         self._closing = contextlib.ExitStack()
         self._closing.callback(self._envs.close)
-        self._marks: dict[str, str] = {}  # what the checkpoint knows of the tables
+        self._tables: dict[str, bytes] = {}  # as they were at the checkpoint
         if saved is not None:
             self._restore(saved)
         made = {"device": experiment.device_name(device), "threads": torch.get_num_threads()}
@@ -78,11 +78,12 @@ class Training:
             place.table("learning.csv"), run.config, self._agent, self._memory,
             experiment.generator(run.seed, "heldout"),
         )  # fmt: skip
+        self._saved: tuple[int, ...] | None = None
         if saved is not None:
             self._episodes.restore(saved.state["episodes"])
             self._learning.restore(saved.state["learning"])
             self._scoring.restore(saved.state["scoring"])
-        self._saved = self._position()
+            self._saved = self._position()
         self._tensorboard = trackers.TensorBoardTracker(
             place.path / "tensorboard", run.config, self._learning,
             self._loop.step * run.config.frames_per_step,
@@ -115,6 +116,8 @@ class Training:
     def run(self) -> None:
         """Go on to the end; write done.json."""
         steps = self._run.config.steps
+        if self._saved is None:  # from here on there is always a checkpoint to go on from
+            self._save()
         try:
             self._after_step()
             for event in self._loop.run(steps):
@@ -130,10 +133,11 @@ class Training:
             made = nonfinite.dump(self._path, self._run.identity(), self._loop, str(error))
             raise NonFiniteError(f"{error}; the minibatch that led there is {made}") from error
         self._place.verify()
-        checkpoint.save_weights(self._path / "last.safetensors", self._agent.network, steps)
+        records.sync_tables(self._path)
+        weights_file.save(self._path / "last.safetensors", self._agent.network, steps)
         self._save(with_replay=False)
         self._score_best()
-        shutil.rmtree(self._path / "checkpoint", ignore_errors=True)
+        self._checkpoints.remove()
 
     def _after_step(self) -> None:
         """Evaluate and save when due; also right after a resume, if a signal came in between."""
@@ -170,19 +174,9 @@ class Training:
 
     def _score_best(self) -> None:
         """The final evaluation, of the best network."""
-        weights = "best" if self._best.path.exists() else "last"
-        path = self._path / f"{weights}.safetensors"
-        step = checkpoint.load_weights(path, self._agent.network)
-        result = self._scoring.final(weights, step)
-        self._place.verify()  # hours later: the games must be ours
-        frames = self._loop.step * self._run.config.frames_per_step
-        self._sync_tables()
-        records.write_json(
-            self._path / "done.json",
-            {"frames": frames, "weights": weights, "weights_step": step, **result},
-        )
+        result = completion.conclude(self._run, self._place, self._agent, self._scoring)
         self._note(
-            f"final score of the {weights} network: {result['mean_return']:.1f} "
+            f"final score of the {result['weights']} network: {result['mean_return']:.1f} "
             f"over {result['episodes']} games"
         )
 
@@ -192,6 +186,7 @@ class Training:
             return
         self._learning.pause()
         self._place.verify()
+        tables = records.sync_tables(self._path)
         state = {
             "agent": self._agent.state(),
             "loop": self._loop.state(),
@@ -201,7 +196,7 @@ class Training:
             "learning": self._learning.state(),
             "best": self._best.state(),
             "scoring": self._scoring.state(),
-            "tables": self._sync_tables(),
+            "tables": {name: np.frombuffer(data, np.uint8) for name, data in tables.items()},
         }
         self._checkpoints.save(step, state, self._memory if with_replay else None)
         self._saved = now
@@ -211,41 +206,36 @@ class Training:
         """How far everything is; a checkpoint made here once need not be made again."""
         return self._loop.step, self._best.evaluated_step, self._scoring.played_steps
 
-    def _sync_tables(self) -> dict[str, str]:
-        """Rows reach the disk before what says that they are there: the power may fail, too.
-
-        Returns:
-            A mark of every table.
-        """
-        for name in records.TABLES:
-            disk.sync(self._path / name)
-        return {name: records.mark(self._path / name) for name in records.TABLES}
-
     def _restore(self, saved: checkpoint.Saved) -> None:
         if saved.damage:
             print(f"repro: {saved.damage}", file=sys.stderr)
         state = saved.state
         try:
+            observation, _ = self._env.reset()
+            environment = env_state.save(self._env)
+            check_state(state, self._loop, self._run.config, observation, environment)
             self._agent.restore(state["agent"])
             self._loop.restore(state["loop"])
             self._queue.restore(state["queue"])
             env_state.load(self._env, state["env"])
             self._best.restore(state["best"])
-            self._marks = {name: str(state["tables"][name]) for name in records.TABLES}
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
             raise checkpoint.CheckpointError(
-                f"the checkpoint in {self._path} does not fit this version ({error}); "
-                "remove its checkpoint folder to start afresh"
+                f"the checkpoint in {self._path} is none of this version and run ({error}); "
+                f"restore it, {checkpoint.RESTART}"
             ) from error
-        for name, mark in self._marks.items():  # all, before any is trimmed
-            records.check(self._path / name, mark)
+        self._tables = {name: state["tables"][name].tobytes() for name in records.TABLES}
 
     def _go_back(self) -> None:
         """Undo in the directory what was done after the checkpoint: it will be done again."""
         step = self._loop.step
         for name in records.TABLES:
+            path = self._path / name
             last_step = self._best.evaluated_step if name == "evaluations.csv" else step
-            records.trim(self._path / name, last_step, step, self._marks.get(name, ""))
+            aside = records.trim(path, last_step, step, self._tables.get(name, b""))
+            if aside is not None:
+                where = "" if aside == path else f", what was there is now {aside.name}"
+                print(f"repro: {path} was damaged; mended, nothing is lost{where}", file=sys.stderr)
         game_log.trim(self._path)
         self._best.put_back()
         if step < self._run.config.steps:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from repro import __version__, claims, game_log, playback, provenance, records
+from repro import __version__, claims, done, game_log, playback, provenance, records
 from repro.claims import Subject
 from repro.config import ConfigError
 from repro.lock import Lock
@@ -50,10 +50,10 @@ def verify(path: Path, say: Callable[[str], None]) -> Verdict:
         say: is told of each game as it has been played again.
     """
     began, verdict = time.monotonic(), Verdict(str(path))
-    verdict.finished = (path / "done.json").exists()
+    verdict.finished = (path / done.NAME).exists()
     digests: dict[str, str] = {}
     try:
-        digests = records.digests(path)
+        digests = done.digests(path, done.SCORED)
         for problem in _problems(claims.subject(path), verdict, say):
             verdict.problems.append(" ".join(problem.split()))
             verdict.state = "wrong"
@@ -72,6 +72,7 @@ def _problems(of: Subject, verdict: Verdict, say: Callable[[str], None]) -> Iter
     """Read what there is and play it again; what is wrong, a line each."""
     rows = claims.read_claims(of.table)  # before the log, where a game's record comes first
     log = game_log.read(of.log)
+    yield from done.changes(of.path, done.FILES)
     if not verdict.finished:
         verdict.notes.append(f"unfinished, {len(rows)} final games so far")
     if rows and not of.random and not of.log.exists():

@@ -23,7 +23,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from repro import checkpoint, config, experiment, machine, provenance
+from repro import checkpoint, config, experiment, machine, provenance, weights_file
 from repro.flags import OneLineParser, count
 from repro.replay import MinibatchQueue, ReplayMemory
 from repro.run import Run
@@ -113,7 +113,7 @@ class Trained:
             "env": env_state.save(env),
             "heldout": dict(vars(memory.sample(run.config.training.heldout_states))),
             "best": np.frombuffer(
-                checkpoint.save_weights(folder / "best", self.agent.network, 0), np.uint8
+                weights_file.save(folder / "best", self.agent.network, 0), np.uint8
             ),
         }
 

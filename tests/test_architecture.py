@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 OURS = ("repro", "wrappers", "paper_tables", "scripts", "results")
+SHARED = ("games", "records", "config", "disk", "done")
 ENVIRONMENT_MODULES = {"experiment", "train", "training", "evaluate", "playback"}
 
 
@@ -36,7 +37,7 @@ def test_wrappers_import_nothing_else_of_ours(path):
 
 @pytest.mark.parametrize("path", modules("paper_tables"), ids=str)
 def test_paper_tables_import_only_games_records_configurations_and_files(path):
-    allowed = ("paper_tables.", "repro.games", "repro.records", "repro.config", "repro.disk")
+    allowed = ("paper_tables.", *(f"repro.{name}" for name in SHARED))
     assert all(name.startswith(allowed) for name in imports(path))
 
 

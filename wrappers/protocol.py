@@ -19,8 +19,9 @@ class ProtocolError(ValueError):
 
 
 def setting(
-    default: Any, *, unit: str, source: str, row: int | None, doc: str, before: Any = None
-) -> Any:
+    default: Any, *, unit: str, source: str, row: int | None, doc: str, before: Any = None,
+    free: bool = False,
+) -> Any:  # fmt: skip
     """Declare a configuration field with its unit, its source and its ledger row.
 
     Args:
@@ -31,8 +32,9 @@ def setting(
         doc: one sentence, shown in help texts and in `repro protocol`.
         before: what was done before there was the field, if that is another value: an older
             configuration that lacks it means this.
+        free: whether it is book-keeping, which a run that goes on may have otherwise.
     """
-    metadata = {"unit": unit, "source": source, "row": row, "doc": doc}
+    metadata = {"unit": unit, "source": source, "row": row, "doc": doc, "free": free}
     if before is not None:
         metadata["before"] = before
     return dataclasses.field(default=default, metadata=metadata)

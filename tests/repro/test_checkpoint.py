@@ -13,10 +13,11 @@ import pytest
 import torch
 import zstandard
 
-from repro import checkpoint, disk, records, segments
+from repro import checkpoint, disk, records, segments, weights_file
 from repro.checkpoint import CheckpointError, Checkpoints
 from repro.networks import LinearNetwork, NatureCNN
 from repro.replay import ReplayMemory
+from repro.weights_file import WeightsError
 
 RUN = {"game": "pong", "seed": 1, "config": {"stack": (4, 84), "rate": 0.1}}
 CAPACITY = 50
@@ -483,7 +484,7 @@ def test_if_both_are_damaged_the_remedy_is_named(tmp_path, damaged):
     with pytest.raises(CheckpointError, match="damaged") as caught:
         load(folder)
     message = str(caught.value)
-    assert f"remove {folder}" in message
+    assert "--restart" in message
     assert "\n" not in message
     assert all(name.split("/")[-1] in message for name in damaged)
     assert contents(folder) == before
@@ -529,8 +530,8 @@ def test_an_error_that_passes_is_no_damage(tmp_path, monkeypatch, call, name):
     assert contents(folder) == before
 
 
-@pytest.mark.parametrize(("call", "name"), CALLS)
-def test_an_error_that_stays_removes_nothing(tmp_path, monkeypatch, call, name):
+@pytest.mark.parametrize(("call", "name"), CALLS[:2])
+def test_a_folder_that_cannot_be_read_stays_as_it_is(tmp_path, monkeypatch, call, name):
     folder = saved(tmp_path, 42)
     saved(tmp_path, 67)
     before = contents(folder)
@@ -544,6 +545,32 @@ def test_an_error_that_stays_removes_nothing(tmp_path, monkeypatch, call, name):
     assert load(folder).step == 67
 
 
+@pytest.mark.parametrize("name", [name for _, name in CALLS[3:6]])
+def test_a_newest_one_that_cannot_be_read_is_set_aside_as_it_is(tmp_path, monkeypatch, name):
+    folder = saved(tmp_path, 42)
+    saved(tmp_path, 67)
+    before = contents(folder / NEWEST)
+    with monkeypatch.context() as patch:
+        failing(patch, "open_to_read", name, 99)
+        found = load(folder)
+    assert (found.step, "Stale" in found.damage) == (42, True)
+    assert contents(folder / f"damaged-{NEWEST}") == before
+    assert not (folder / NEWEST).exists()
+
+
+@pytest.mark.parametrize("name", [ARRAYS, TAIL, "00003.safetensors.zst"])
+def test_what_cannot_be_read_at_all_now_stays_as_it_is(tmp_path, monkeypatch, name):
+    folder = saved(tmp_path, 42)
+    saved(tmp_path, 67)
+    before = contents(folder)
+    with monkeypatch.context() as patch:
+        failing(patch, "open_to_read", name, 99)
+        with pytest.raises(disk.UnreadableError, match="Stale"):
+            load(folder)
+    assert contents(folder) == before
+    assert load(folder).step == 67
+
+
 # --- states that make no sense ---------------------------------------------------------
 
 
@@ -553,7 +580,7 @@ def test_an_error_that_stays_removes_nothing(tmp_path, monkeypatch, call, name):
 def test_a_damaged_state_is_noticed(tmp_path, text):
     folder = saved(tmp_path)
     (folder / "step-000000007" / "state.json").write_bytes(text.encode("utf-8", "surrogateescape"))
-    with pytest.raises(CheckpointError, match="remove") as caught:
+    with pytest.raises(CheckpointError, match="--restart") as caught:
         load(folder)
     assert str(folder) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -589,7 +616,7 @@ def test_a_strangers_checkpoint_is_refused(tmp_path, run):
     before = contents(folder)
     with pytest.raises(CheckpointError, match="another run") as caught:
         load(folder, run)
-    assert f"remove {folder}" in str(caught.value)
+    assert "--restart" in str(caught.value)
     assert contents(folder) == before
 
 
@@ -612,7 +639,7 @@ def test_another_versions_checkpoint_is_refused(tmp_path, monkeypatch, change):
     monkeypatch.setattr(checkpoint, "SCHEMA", checkpoint.SCHEMA + change)
     with pytest.raises(CheckpointError, match="version") as caught:
         load(folder)
-    assert f"remove {folder}" in str(caught.value)
+    assert "--restart" in str(caught.value)
     assert contents(folder) == before
 
 
@@ -622,7 +649,7 @@ def test_a_checkpoint_of_an_earlier_version_is_refused(tmp_path, schema):
     place.mkdir()
     old = {"schema": schema, "run": RUN, "step": 42, "files": {"replay-frames.npy": "crc32:0"}}
     (place / "state.json").write_text(json.dumps(old | {"values": {}}))
-    with pytest.raises(CheckpointError, match=rf"version \(checkpoint schema {schema}, here 4\)"):
+    with pytest.raises(CheckpointError, match=rf"version \(checkpoint schema {schema}, here 5\)"):
         load(tmp_path)
     assert (place / "state.json").exists()
 
@@ -689,8 +716,8 @@ def test_a_pickle_in_the_weights_place_is_not_run(tmp_path, write):
     path = tmp_path / "best.safetensors"
     with path.open("wb") as file:
         write(Bomb(tmp_path / "bang"), file)
-    with pytest.raises(CheckpointError, match=r"best\.safetensors"):
-        checkpoint.load_weights(path, LinearNetwork(2, (3,)))
+    with pytest.raises(WeightsError, match=r"best\.safetensors"):
+        weights_file.load(path, LinearNetwork(2, (3,)))
     assert not (tmp_path / "bang").exists()
 
 
@@ -700,8 +727,8 @@ def test_a_pickle_in_the_weights_place_is_not_run(tmp_path, write):
 def test_weights_come_back(tmp_path):
     path = tmp_path / "last.safetensors"
     one, two = NatureCNN(4), NatureCNN(4)
-    checkpoint.save_weights(path, one, 7)
-    checkpoint.load_weights(path, two)
+    weights_file.save(path, one, 7)
+    weights_file.load(path, two)
     for (name, mine), theirs in zip(
         one.state_dict().items(), two.state_dict().values(), strict=True
     ):
@@ -717,7 +744,7 @@ def test_weights_are_in_the_standard_layout(tmp_path):
 
     path = tmp_path / "last.safetensors"
     network = NatureCNN(4)
-    checkpoint.save_weights(path, network, 7)
+    weights_file.save(path, network, 7)
     arrays = load_file(path)
     assert {name: array.shape for name, array in arrays.items()} == {
         name: tuple(tensor.shape) for name, tensor in network.state_dict().items()
@@ -733,10 +760,10 @@ def test_weights_are_in_the_standard_layout(tmp_path):
 )
 def test_another_networks_weights_are_refused(tmp_path, network):
     path = tmp_path / "best.safetensors"
-    checkpoint.save_weights(path, NatureCNN(4), 7)
+    weights_file.save(path, NatureCNN(4), 7)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    with pytest.raises(CheckpointError, match=r"best\.safetensors") as caught:
-        checkpoint.load_weights(path, network)
+    with pytest.raises(WeightsError, match=r"best\.safetensors") as caught:
+        weights_file.load(path, network)
     assert "\n" not in str(caught.value)
     if isinstance(network, LinearNetwork):
         assert all(torch.equal(before[name], new) for name, new in network.state_dict().items())
@@ -744,9 +771,9 @@ def test_another_networks_weights_are_refused(tmp_path, network):
 
 def test_missing_and_damaged_weights_are_refused(tmp_path):
     path = tmp_path / "best.safetensors"
-    with pytest.raises(CheckpointError, match="train first"):
-        checkpoint.load_weights(path, NatureCNN(4))
-    checkpoint.save_weights(path, NatureCNN(4), 7)
+    with pytest.raises(WeightsError, match="train first"):
+        weights_file.load(path, NatureCNN(4))
+    weights_file.save(path, NatureCNN(4), 7)
     path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(CheckpointError, match="restore or remove"):
-        checkpoint.load_weights(path, NatureCNN(4))
+    with pytest.raises(WeightsError, match="restore or remove"):
+        weights_file.load(path, NatureCNN(4))

@@ -20,11 +20,11 @@ def test_entering_writes_the_configuration(tmp_path):
     path = records.run_path(tmp_path, "pong", 3)
     assert path == tmp_path / "pong" / "seed-3"
     with RunDirectory(path, IDENTITY) as run:
-        assert run.done is None
+        assert run.done() is None
         config = json.loads((path / "config.json").read_text())
         assert config == {"schema": 1, **IDENTITY}
         records.write_json(path / "done.json", {"mean_return": 1.0})
-        assert run.done == {"mean_return": 1.0}
+        assert run.done() == {"mean_return": 1.0}
     before = (path / "config.json").read_bytes()
     with RunDirectory(path, IDENTITY):  # and again
         pass

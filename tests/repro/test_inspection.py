@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from repro import (
-    checkpoint,
     cli,
     config,
     directory,
@@ -23,6 +22,7 @@ from repro import (
     inspection,
     records,
     score,
+    weights_file,
 )
 from repro.run import Run, run_from
 
@@ -50,7 +50,7 @@ def make_run(suite, game="breakout", preset="nature", **agent):
     with directory.RunDirectory(folder, run.identity()):
         envs = experiment.make_envs(run)
         network = experiment.make_agent(run, envs.train).network
-        checkpoint.save_weights(folder / "last.safetensors", network, 400)
+        weights_file.save(folder / "last.safetensors", network, 400)
         envs.close()
     return folder
 

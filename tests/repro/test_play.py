@@ -7,7 +7,16 @@ import imageio.v2 as imageio
 import numpy as np
 import pytest
 
-from repro import checkpoint, config, directory, evaluate, experiment, play, records, score
+from repro import (
+    config,
+    directory,
+    evaluate,
+    experiment,
+    play,
+    records,
+    score,
+    weights_file,
+)
 from repro.run import Run
 from tests.repro.small import assert_one_line, use
 
@@ -23,7 +32,7 @@ def run_dir(tmp_path_factory):
     folder = records.run_path(tmp_path_factory.mktemp("suite"), run.game, run.seed)
     with directory.RunDirectory(folder, run.identity()):
         envs = experiment.make_envs(run)
-        checkpoint.save_weights(
+        weights_file.save(
             folder / "last.safetensors", experiment.make_agent(run, envs.train).network, 400
         )
         envs.close()
@@ -92,5 +101,5 @@ def test_a_video_that_cannot_be_written_is_one_line(capfd, run_dir, tmp_path, pl
 
 
 def test_weights_that_are_not_there_are_named(run_dir):
-    with pytest.raises(checkpoint.CheckpointError, match=r"best\.safetensors is missing"):
+    with pytest.raises(weights_file.WeightsError, match=r"best\.safetensors is missing"):
         score.load(run_dir, "best")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import zlib
 
 import numpy as np
 import pytest
@@ -227,21 +226,12 @@ def evaluation(kind, step, episode=0):
     return f"{kind},best,{step},{episode},1,2.0,3,False,True\n"
 
 
-def test_a_mark_is_the_size_and_the_checksum(tmp_path):
-    path = tmp_path / "learning.csv"
-    for text in (HEADER, HEADER + learning_lines(10, 20)):
-        path.write_text(text)
-        assert records.mark(path) == f"{len(text)} bytes, crc32 {zlib.crc32(text.encode()):08x}"
-
-
-def test_what_was_there_when_it_was_marked_stays(tmp_path):
+def test_what_the_checkpoint_has_stays(tmp_path):
     """Games of an evaluation that was interrupted: with those that are left it goes on."""
     path = tmp_path / "evaluations.csv"
     known = f"{EVALUATIONS}\n" + evaluation("periodic", 10) + evaluation("periodic", 20)
-    path.write_text(known)
-    mark = records.mark(path)
     path.write_text(known + evaluation("periodic", 20, 1))
-    records.trim(path, 10, 20, mark)
+    assert records.trim(path, 10, 20, known.encode()) is None
     assert path.read_text() == known
 
 
@@ -257,10 +247,8 @@ TORN = {
 def test_what_a_power_cut_leaves_after_the_checkpoint_is_dropped(tmp_path, torn, rows):
     path = tmp_path / "learning.csv"
     whole = HEADER + learning_lines(10, 20)
-    path.write_text(whole)
-    mark = records.mark(path)
     path.write_text(whole + learning_lines(*rows) + torn)
-    records.trim(path, 20, 20, mark)
+    records.trim(path, 20, 20, whole.encode())
     assert path.read_text() == whole
 
 
@@ -268,24 +256,22 @@ def test_what_a_power_cut_leaves_after_the_checkpoint_is_dropped(tmp_path, torn,
 def test_what_a_power_cut_leaves_before_the_first_checkpoint_is_dropped(tmp_path, torn):
     path = tmp_path / "learning.csv"
     path.write_text(HEADER + torn)
-    records.trim(path, 0, 0, "")
+    records.trim(path, 0, 0, b"")
     assert path.read_text() == HEADER
     path.write_text(torn)
-    records.trim(path, 0, 0, "")
+    records.trim(path, 0, 0, b"")
     assert path.read_text() == ""
 
 
-def test_final_rows_after_the_mark_stay_up_to_the_first_damaged_line(tmp_path):
+def test_final_rows_after_the_checkpoint_stay_up_to_the_first_damaged_line(tmp_path):
     path = tmp_path / "evaluations.csv"
     known = f"{EVALUATIONS}\n" + evaluation("periodic", 10)
-    path.write_text(known)
-    mark = records.mark(path)
     final = evaluation("final", 10) + evaluation("final", 10, 1)
     path.write_text(known + final + "final,best,10,2,\0\0\0\n" + evaluation("final", 10, 3))
-    records.trim(path, 10, 10, mark)
+    records.trim(path, 10, 10, known.encode())
     assert path.read_text() == known + final
     path.write_text(known + final + evaluation("periodic", 20) + evaluation("final", 10, 2))
-    records.trim(path, 10, 20, mark)
+    records.trim(path, 10, 20, known.encode())
     assert path.read_text() == known + final
 
 
@@ -302,29 +288,30 @@ LOSSES = {
 
 
 @pytest.mark.parametrize("change", LOSSES.values(), ids=LOSSES)
-def test_a_table_that_lost_what_the_checkpoint_knows_is_refused(tmp_path, change):
+def test_a_table_that_lost_what_the_checkpoint_has_is_put_back(tmp_path, change):
     path = tmp_path / "learning.csv"
     whole = HEADER + learning_lines(10, 20)
-    path.write_text(whole)
-    mark = records.mark(path)
-    path.write_text(whole + learning_lines(30))
-    records.check(path, mark)
     changed = change(whole)
+    if changed is not None:
+        path.write_text(changed + learning_lines(30))
+    aside = records.trim(path, 20, 20, whole.encode())
+    assert path.read_text() == whole
     if changed is None:
-        path.unlink()
+        assert aside == path
     else:
-        path.write_text(changed)
-    for call in (records.check, lambda *_: records.trim(path, 20, 20, mark)):
-        with pytest.raises(RunDirectoryError, match="shortened, changed or removed") as caught:
-            call(path, mark)
-        message = str(caught.value)
-        for word in (str(path), f"{len(whole)} bytes", f"remove {tmp_path / 'checkpoint'}"):
-            assert word in message
-        assert "\n" not in message
-    assert path.read_text() == changed if changed is not None else not path.exists()
+        assert aside == tmp_path / "learning.csv.damaged"
+        assert aside.read_text() == changed + learning_lines(30)
 
 
-def test_without_a_mark_a_damaged_row_is_named(tmp_path):
+def test_nothing_that_was_set_aside_is_overwritten(tmp_path):
+    path = tmp_path / "learning.csv"
+    for number, name in enumerate(["learning.csv.damaged", "learning.csv.damaged-2"]):
+        path.write_text(str(number))
+        assert records.trim(path, 20, 20, HEADER.encode()) == tmp_path / name
+    assert (tmp_path / "learning.csv.damaged").read_text() == "0"
+
+
+def test_without_a_checkpoint_a_damaged_row_is_named(tmp_path):
     """As when a finished run is scored again: nobody would make it again."""
     path = tmp_path / "evaluations.csv"
     text = f"{EVALUATIONS}\n" + evaluation("periodic", 10) + "\0\0\0\n" + evaluation("final", 10)

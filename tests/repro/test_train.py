@@ -13,7 +13,17 @@ import numpy as np
 import pytest
 import torch
 
-from repro import checkpoint, config, directory, experiment, machine, records, trackers, train
+from repro import (
+    checkpoint,
+    config,
+    directory,
+    experiment,
+    machine,
+    records,
+    trackers,
+    train,
+    weights_file,
+)
 from repro.agent import Agent
 from repro.loop import Event
 from repro.replay import ReplayMemory
@@ -170,10 +180,10 @@ def test_the_best_network_is_kept_and_scored(uninterrupted):
     env = experiment.make_envs(run)
     agent = experiment.make_agent(run, env.train)
     env.close()
-    checkpoint.load_weights(uninterrupted.path / "best.safetensors", agent.network)
+    weights_file.load(uninterrupted.path / "best.safetensors", agent.network)
     for name, value in agent.network.state_dict().items():
         assert torch.equal(value, uninterrupted.weights[best][name])
-    checkpoint.load_weights(uninterrupted.path / "last.safetensors", agent.network)
+    weights_file.load(uninterrupted.path / "last.safetensors", agent.network)
     for name, value in agent.network.state_dict().items():
         assert torch.equal(value, uninterrupted.weights[STEPS][name])
 
@@ -457,12 +467,14 @@ def test_another_configurations_directory_is_refused(capfd, unfinished):
 
 @pytest.mark.parametrize("name", ["arrays.safetensors.zst", "tail.safetensors.zst", "state.json"])
 def test_a_damaged_checkpoint_is_refused(capfd, unfinished, name):
-    (damaged,) = unfinished.glob(f"checkpoint/step-*/{name}")
+    first, damaged = sorted(unfinished.glob("checkpoint/step-*"))
+    assert first.name == "step-000000000"
+    damaged /= name
     data = damaged.read_bytes()
     damaged.write_bytes(data[: len(data) // 2])
     before = {name: (unfinished / name).read_bytes() for name in files(unfinished)}
     code, out, err = resume(capfd, unfinished)
-    assert_one_line(err, "damaged", f"remove {unfinished / 'checkpoint'}")
+    assert_one_line(err, "damaged", str(unfinished / "checkpoint"), "--restart")
     assert (code, out) == (1, "")
     assert before == {name: (unfinished / name).read_bytes() for name in files(unfinished)}
 
@@ -472,16 +484,6 @@ def test_a_damaged_configuration_is_refused(capfd, unfinished):
     code, _, err = resume(capfd, unfinished)
     assert_one_line(err, "config.json")
     assert code == 2
-
-
-def test_a_checkpoint_put_away_means_a_fresh_start(uninterrupted, tmp_path):
-    # The remedy that the messages name works.
-    run = make_run()
-    path, _ = go(run, tmp_path, StopAt(300))
-    for item in sorted((path / "checkpoint").rglob("*"), reverse=True):
-        item.rmdir() if item.is_dir() else item.unlink()
-    go(run, tmp_path)
-    assert_same_run(path, uninterrupted.path)
 
 
 # While actions are random the loss shows it first, else the values of the actions.

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from repro import checkpoint, dense, score
+from repro import dense, score, weights_file
 from repro.agent import Agent
-from repro.checkpoint import CheckpointError
 from repro.config import preset
 from repro.replay import Batch, ReplayMemory
+from repro.weights_file import WeightsError
 from tests.repro.small import go, make_run
 
 DRAW, MINIBATCH, HELDOUT, EPSILON = 48, 12, 20, 0.375
@@ -130,5 +130,5 @@ def test_weights_of_a_damaged_step_are_refused(tmp_path, step):
     network, path = nn.Linear(2, 2), tmp_path / "best.safetensors"
     metadata = {} if step is None else {"step": step}
     path.write_bytes(safetensors.torch.save(network.state_dict(), metadata))
-    with pytest.raises(CheckpointError, match=r"best\.safetensors.*restore or remove"):
-        checkpoint.load_weights(path, network)
+    with pytest.raises(WeightsError, match=r"best\.safetensors.*restore or remove"):
+        weights_file.load(path, network)

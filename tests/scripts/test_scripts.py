@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from repro import checkpoint, config, directory, experiment, records
+from repro import config, directory, experiment, records, weights_file
 from repro.run import Run
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -50,7 +50,7 @@ def test_value_spread_sees_the_same_fresh_network_twice(tmp_path):
     with directory.RunDirectory(folder, run.identity()):
         envs = experiment.make_envs(run)
         network = experiment.make_agent(run, envs.train).network
-        checkpoint.save_weights(folder / "last.safetensors", network, 0)
+        weights_file.save(folder / "last.safetensors", network, 0)
     path = tmp_path / "spread.json"
     done = script("value_spread.py", folder, "--states", 20, "--json", path)
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,85 @@
+"""Whether what a checkpoint holds could have been saved by this training; asked before it is used.
+
+A checksum tells what a disk made of a file, not who wrote it.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from repro.agent import Agent
+from repro.config import Config
+from repro.loop import Loop
+from repro.packing import Maybe, check
+from repro.records import TABLES
+
+_BYTES = np.zeros(1, np.uint8)
+_GAME = {
+    "episode": 0, "seed": 0, "score": -1.0, "frames": 0, "truncated": False, "completed": False,
+    "steps": 0,
+}  # fmt: skip
+
+
+def check_state(
+    state: Any, loop: Loop, config: Config, observation: NDArray[Any], environment: dict[str, Any]
+) -> None:
+    """Compare a state with one that would be saved here.
+
+    Args:
+        state: as read; its replay is restored already.
+        loop: a new one.
+        config: of the training.
+        observation: the first of a game.
+        environment: its state then.
+
+    Raises:
+        ValueError, TypeError, LookupError: naming what is not as it would be.
+    """
+    agent, memory = loop.agent, loop.memory
+    generator = agent.generator.bit_generator.state
+    drawn = vars(memory.blank(config.agent.replay_draw))
+    heldout = vars(memory.blank(config.training.heldout_states))
+    gradients = dict.fromkeys(state["learning"]["gradients"], Maybe(0.0))
+    # What a game tells of itself besides, such as lives, differs from frame to frame.
+    environment = {
+        name: {} if name.endswith("_info") else value for name, value in environment.items()
+    }
+    if state["loop"]["observation"] is None:  # its environment had not been reset either
+        environment = state["env"]
+    pattern = {
+        "agent": agent.state() | {"optimiser": _optimiser(state["agent"]["optimiser"], agent)},
+        "loop": loop.state() | {"observation": Maybe(observation)},
+        "queue": {"used": 0, "ahead": Maybe(drawn)},
+        "env": environment,
+        "episodes": {"games": 0, "returns": [-1.0]},
+        "learning": {
+            "updates": 0, "losses": [0.0], "gradients": gradients, "heldout": Maybe(heldout),
+            "generator": generator,
+        },
+        "best": {"evaluated_step": 0, "score": -1.0, "weights": Maybe(_BYTES)},
+        "scoring": {"step": 0, "games": [_GAME]},
+        "tables": dict.fromkeys(TABLES, _BYTES),
+    }  # fmt: skip
+    check(state, pattern)
+    step, added = state["loop"]["step"], memory.added
+    if step > config.steps or added not in (0, step):
+        raise ValueError(f"it is of step {step} of {config.steps}, with {added} transitions")
+    _check_actions([state["loop"]["action"]], agent)
+    _check_actions(memory.actions, agent)
+    for batch in (state["queue"]["ahead"], state["learning"]["heldout"]):
+        _check_actions([] if batch is None else batch["actions"], agent)
+
+
+def _optimiser(found: dict[str, Any], agent: Agent) -> dict[str, Any]:
+    """What the optimiser keeps of each parameter, once there was an update."""
+    names = getattr(agent.optimiser, "STATE", None)
+    if names is None or not found:  # one that was built in for a trial
+        return found
+    parameters = agent.network.parameters()
+    return {str(i): dict.fromkeys(names, one) for i, one in enumerate(parameters)}
+
+
+def _check_actions(actions: NDArray[Any] | list[int], agent: Agent) -> None:
+    if len(actions) and not 0 <= np.min(actions) <= np.max(actions) < agent.n_actions:
+        raise ValueError(f"it has actions beyond the {agent.n_actions} that there are")

@@ -1,0 +1,48 @@
+"""Weights of a network, as safetensors: nothing in them can run code when they are loaded."""
+
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+from torch import nn
+
+from repro import disk, records, segments
+
+_HEADER_BYTES = 1 << 20  # of a file, besides the weights
+
+
+class WeightsError(RuntimeError):
+    """A file of weights that cannot be used; the message says what to do."""
+
+
+def save(path: Path, network: nn.Module, step: int) -> bytes:
+    """Write a network's weights and the training step they are from, atomically.
+
+    Returns:
+        What was written.
+    """
+    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    data = safetensors.torch.save(tensors, {"step": str(step)})
+    records.write_atomic(path, data)
+    return data
+
+
+def load(path: Path, network: nn.Module) -> int:
+    """Read weights into a network and return the training step they are from.
+
+    Raises:
+        WeightsError: if the file is missing, damaged or for another network.
+    """
+    try:
+        size = sum(tensor.nbytes for tensor in network.state_dict().values())
+        with disk.open_to_read(path, size + _HEADER_BYTES) as file:
+            data = file.read()
+        network.load_state_dict(safetensors.torch.load(data))
+        return int(segments.metadata(data)["step"])
+    except FileNotFoundError as error:
+        raise WeightsError(f"there are no weights at {path}; train first") from error
+    except (OSError, RuntimeError, LookupError, ValueError, safetensors.SafetensorError) as error:
+        reason = disk.reason(error).splitlines()[0]
+        raise WeightsError(
+            f"{path} does not hold this network's weights ({reason}); restore or remove it"
+        ) from error
