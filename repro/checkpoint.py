@@ -153,7 +153,7 @@ class Checkpoints:
             raise unreadable
         if places:
             raise CheckpointError(
-                f"every checkpoint of a step taken in {self._folder} is damaged ({'; '.join(damage)}); "
+                f"all checkpoints in {self._folder} are damaged ({'; '.join(damage)}); "
                 f"restore one, {RESTART}"
             )
         self._remove_the_rest()
