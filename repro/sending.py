@@ -35,7 +35,7 @@ def alone(suite: Path) -> Iterator[None]:
     one = lock.Lock(folder)
     try:
         one.take()
-    except records.RunDirectoryError:
+    except lock.HeldError:
         who = lock.describe(lock.read(folder / ".lock"))
         raise BusyError(
             f"another submission to {suite} is at work: {who}; repeat the command when it has ended"
