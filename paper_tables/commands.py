@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from repro import disk
 from repro.records import RunDirectoryError, write_atomic
 
 if TYPE_CHECKING:
@@ -274,7 +275,10 @@ def _write(path: Path, text: str) -> None:
 
 
 def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise RunDirectoryError(f"{folder} cannot be made: there is a file in its way") from None
+    with disk.writing(folder):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise RunDirectoryError(
+                f"{folder} cannot be made: there is a file in its way"
+            ) from None

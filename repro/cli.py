@@ -68,6 +68,10 @@ def _games(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
 
 
 def _random(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
+    parser.epilog = (
+        "Several of these commands at once, on one machine or many, share a suite: each takes a "
+        "game that no other holds, and waits in the end for those that others are playing."
+    )
     parser.add_argument("games", nargs="+", metavar="GAME", help="games, or `all` for the 49")
     parser.add_argument(
         "--episodes", type=count, default=30, metavar="N", help="games to play [default 30]"

@@ -48,7 +48,7 @@ class RunDirectory:
             self.__exit__()
             raise OSError(
                 f"{self.path} cannot be written ({error.strerror or error}); "
-                "make it writable, or choose another --out"
+                "make room or make it writable, or choose another --out"
             ) from error
         except BaseException:
             self.__exit__()

@@ -5,6 +5,7 @@ device; what is read has a bound; what is written is never written through a lin
 removed has a name of our making. Standard library only.
 """
 
+import contextlib
 import hashlib
 import os
 import re
@@ -12,7 +13,7 @@ import secrets
 import stat
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -32,6 +33,32 @@ class UnreadableError(RuntimeError):
 
 class ForeignFileError(OSError):
     """What has the name of a file is none that could be read or written as one."""
+
+
+class UnwritableError(OSError):
+    """A file or folder could not be written; the message names it and says what to do."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.filename} cannot be written ({self.strerror}); make room or make it writable, "
+            "or choose another --out"
+        )
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say of what goes wrong which file or folder could not be written.
+
+    Raises:
+        UnwritableError: for any OSError within that does not say it.
+    """
+    try:
+        yield
+    except (UnwritableError, ForeignFileError):
+        raise
+    except OSError as error:
+        what = reason(error).partition("\n")[0]
+        raise UnwritableError(error.errno, what, str(path)) from error
 
 
 def reason(error: Exception) -> str:
@@ -129,19 +156,20 @@ def replace(path: Path, data: bytes) -> None:
     what it leads to stays.
 
     Raises:
-        OSError: if it cannot be written; nothing half written is left then.
+        UnwritableError: if it cannot be written; nothing half written is left then.
     """
     beside = temporary(path)
-    try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_EXCL | _WRITE, 0o666)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    with writing(path):
+        try:
+            descriptor = os.open(beside, os.O_WRONLY | os.O_EXCL | _WRITE, 0o666)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(descriptor)
+            beside.replace(path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
 
 
 def temporary(path: Path) -> Path:

@@ -100,7 +100,7 @@ def append(path: Path, record: Record) -> None:
     packed = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(
         line.encode() + b"\n" + record.actions
     )
-    with disk.open_to_append(path) as file:
+    with disk.writing(path), disk.open_to_append(path) as file:
         file.write(packed)
         file.flush()
         os.fsync(file.fileno())

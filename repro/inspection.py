@@ -30,7 +30,7 @@ from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 
-from repro import evaluate, records, score
+from repro import disk, evaluate, records, score
 from repro.agent import Agent
 from repro.experiment import generator, make_screen_env
 from repro.networks import NatureCNN
@@ -283,10 +283,11 @@ def scattered(points: Floats, first: int, count: int) -> list[int]:
 def _write(folder: Path, played: Recording, points: Floats, found: Mapping[str, Any]) -> None:
     """Replace the files; without inspection.json the others do not count."""
     screens = folder / "screens"
-    screens.mkdir(parents=True, exist_ok=True)
-    (folder / "inspection.json").unlink(missing_ok=True)
-    for old in screens.glob("step-*.png"):
-        old.unlink()
+    with disk.writing(folder):
+        screens.mkdir(parents=True, exist_ok=True)
+        (folder / "inspection.json").unlink(missing_ok=True)
+        for old in screens.glob("step-*.png"):
+            old.unlink()
     play = played.table
     embedding = play[["step"]].assign(x=points[:, 0], y=points[:, 1], value=play["value"])
     for name, table in (("play.csv", play), ("embedding.csv", embedding)):

@@ -4,7 +4,9 @@ On one machine the operating system tells the truth (``flock``). Another machine
 that shares the file system may not be seen that way, so the holder also touches
 the lock file every minute: a file that another host's process left is believed
 while it is fresh and taken over, with a note, when it is old. Ages are taken by
-the file system's own clock, so that no machine's clock matters.
+the file system's own clock, so that no machine's clock matters. A touch that is yet
+to come, of a clock that was set back or a copied file, says nothing: it is dated now,
+and a holder that is alive dates it again.
 """
 
 import contextlib
@@ -27,6 +29,10 @@ from repro.records import RunDirectoryError
 BEAT_SECONDS = 60.0
 STALE_SECONDS = 300.0
 _NOT_LOCKED_HERE = {errno.EACCES, errno.EWOULDBLOCK}  # anything else: a file system without locks
+
+
+class HeldError(RunDirectoryError):
+    """Another process holds the directory; the message names it."""
 
 
 class LostDirectoryError(RuntimeError):
@@ -52,7 +58,8 @@ class Lock:
         """Take the lock, or say who has it.
 
         Raises:
-            RunDirectoryError: if another process holds it.
+            HeldError: if another process holds it.
+            RunDirectoryError: if its file is none.
             OSError: if the directory cannot be written.
         """
         try:
@@ -121,7 +128,10 @@ class Lock:
             return
         with tempfile.TemporaryFile(dir=self._folder) as probe:
             now = os.fstat(probe.fileno()).st_mtime
-        age_seconds = max(now - os.fstat(file.fileno()).st_mtime, 0.0)
+        age_seconds = now - os.fstat(file.fileno()).st_mtime
+        if age_seconds < -BEAT_SECONDS:  # more than a network's file system may be behind
+            os.utime(file.fileno())
+        age_seconds = max(age_seconds, 0.0)
         if age_seconds < STALE_SECONDS:
             raise self._in_use(
                 owner,
@@ -134,8 +144,8 @@ class Lock:
             file=sys.stderr,
         )
 
-    def _in_use(self, owner: dict[str, Any], remedy: str) -> RunDirectoryError:
-        return RunDirectoryError(
+    def _in_use(self, owner: dict[str, Any], remedy: str) -> HeldError:
+        return HeldError(
             f"{self._folder} is in use by {describe(owner)}; {remedy}, or choose another --seed or "
             "--out"
         )

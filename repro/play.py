@@ -1,6 +1,7 @@
 """Watching an agent: its screen beside its action values, as MP4 or GIF."""
 
 import contextlib
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,25 +38,21 @@ def record(trained: Trained, path: Path, episode: int, max_frames: int) -> dict[
 
     Raises:
         ConfigError: for another ending, or a run that has no screen.
-        OSError: if the file cannot be written.
+        UnwritableError: if the file cannot be written.
     """
     if path.suffix not in {".mp4", ".gif"}:
         raise ConfigError(f"{path} must end in .mp4 or .gif")
     pictures = _pictures(trained, make_screen_env(trained.run), episode, max_frames)
     beside = disk.temporary(path).with_suffix(path.suffix)  # which tells the writers the format
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.open("xb").close()  # meet what is wrong here: the writers of videos do not say it
-        made = _write(beside, pictures, trained.run.config.frames_per_step)
-        _check(beside, made["pictures"])
-        disk.sync(beside)
-        beside.replace(path)
+        with disk.writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            beside.open("xb").close()  # meet what is wrong here: writers of videos do not say it
+            made = _write(beside, pictures, trained.run.config.frames_per_step)
+            _check(beside, made["pictures"])
+            disk.sync(beside)
+            beside.replace(path)
         return {"path": str(path), **made}
-    except OSError as error:
-        reason = disk.reason(error).partition("\n")[0]
-        raise OSError(
-            f"{path} cannot be written ({reason}); make room, or choose another --out"
-        ) from error
     finally:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
@@ -66,14 +63,19 @@ def _write(
 ) -> dict[str, Any]:
     rate = FRAMES_PER_SECOND / frames_per_step
     if path.suffix == ".mp4":
-        writer = imageio.get_writer(path, fps=rate, codec="libx264", macro_block_size=1)
-    else:
-        writer = imageio.get_writer(path, duration=1000 / rate, loop=0)
+        writer = imageio.get_writer(
+            path, fps=rate, codec="libx264", macro_block_size=1, ffmpeg_log_level="quiet"
+        )
+    else:  # first in memory: on a full disk this writer would complain whenever it is closed
+        gif = io.BytesIO()
+        writer = imageio.get_writer(gif, format="GIF", duration=1000 / rate, loop=0)
     made: dict[str, Any] = {"return": 0.0, "frames": 0, "pictures": 0}
     with writer:
         for picture, score, frames in pictures:
             writer.append_data(picture)
             made |= {"return": score, "frames": frames, "pictures": made["pictures"] + 1}
+    if path.suffix == ".gif":
+        path.write_bytes(gif.getvalue())
     return made
 
 

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any, TypeVar
@@ -16,13 +16,14 @@ Found = TypeVar("Found")
 
 
 def as_completed(
-    work: Callable[..., Found], calls: Sequence[tuple[Any, ...]], jobs: int, remedy: str
+    work: Callable[..., Found], calls: list[tuple[Any, ...]], jobs: int, remedy: str
 ) -> Iterator[Found]:
     """Call a function once for each of some arguments, and yield what it returns as it comes.
 
     Args:
         work: of a module, as the processes import it.
-        calls: the arguments, one tuple for each call.
+        calls: the arguments, one tuple for each call; they are used up, and more may be added
+            while results are taken.
         jobs: processes at most.
         remedy: what to do after a SIGTERM, said on standard error.
 
@@ -39,9 +40,15 @@ def as_completed(
         ) as pool,
     ):
         try:
-            pending = [pool.submit(work, *arguments) for arguments in calls]
-            for future in concurrent.futures.as_completed(pending):
-                yield future.result()
+            pending = set[concurrent.futures.Future[Found]]()
+            while calls or pending:
+                while calls:
+                    pending.add(pool.submit(work, *calls.pop(0)))
+                done, pending = concurrent.futures.wait(
+                    pending, return_when=concurrent.futures.FIRST_COMPLETED
+                )
+                for future in done:
+                    yield future.result()
         except BaseException as end:
             if not isinstance(end, Exception):  # a signal: nobody waits for what has begun
                 ours.close()

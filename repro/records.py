@@ -121,9 +121,14 @@ class Table:
             self._file.flush()
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Write one row and flush it."""
-        self._writer.writerow(row)
-        self._file.flush()
+        """Write one row and flush it.
+
+        Raises:
+            UnwritableError: if it cannot be written.
+        """
+        with disk.writing(self.path):
+            self._writer.writerow(row)
+            self._file.flush()
 
     def close(self) -> None:
         """Flush to the disk and close."""

@@ -28,14 +28,15 @@ def alone(suite: Path) -> Iterator[None]:
 
     Raises:
         BusyError: if there is another one at work.
-        OSError: if the suite cannot be written.
+        UnwritableError: if the suite cannot be written.
     """
     folder = suite / "jobs"
-    folder.mkdir(parents=True, exist_ok=True)
     one = lock.Lock(folder)
     try:
-        one.take()
-    except records.RunDirectoryError:
+        with disk.writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            one.take()
+    except lock.HeldError:
         who = lock.describe(lock.read(folder / ".lock"))
         raise BusyError(
             f"another submission to {suite} is at work: {who}; repeat the command when it has ended"
@@ -61,7 +62,8 @@ def send(job: slurm.Job, where: Site, frames: int, words: Sequence[str]) -> str:
         UnclearError: if it is not known whether sbatch took the script; the record stays.
         SlurmError: if sbatch refuses; of the submission only its empty folder is left then.
     """
-    job.folder.mkdir(parents=True)
+    with disk.writing(job.folder):
+        job.folder.mkdir(parents=True)
     parts = slurm.elements(job.runs, where.games_per_job)
     record: dict[str, Any] = {
         "name": job.name,

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import re
+import shlex
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ from repro.flags import natural
 
 _TIME = re.compile(r"(?:(\d{1,9})-)?(\d{1,9})(?::(\d{1,9}))?(?::(\d{1,9}))?", re.ASCII)
 _LARGEST = 10**9
+_AT_LEAST_ONE = ("games_per_job", "attempts", "max_array")
+_WORDS = ("partition", "account", "gres")  # each a part of an option of sbatch
+_BREAKS_A_WORD = re.compile(r"[\s\"'\\#]")
 _MOST_SIGNAL_SECONDS = 65_535  # all that sbatch takes
 
 
@@ -50,21 +54,7 @@ class Site:
     def __post_init__(self) -> None:
         """Refuse what sbatch, or a reader of the script, would stumble over."""
         for item in dataclasses.fields(self):
-            value = getattr(self, item.name)
-            if isinstance(value, (int, float)) and not 0 <= value <= _LARGEST:
-                raise ConfigError(
-                    f"{item.name} must be zero or more and at most {_LARGEST:,}, got {value}"
-                )
-            for text in value if isinstance(value, tuple) else (value,):
-                _refuse_control(item.name, text, "\n\t" if item.name == "setup" else "")
-        for name in ("games_per_job", "attempts", "max_array"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1")
-        for option in self.extra:
-            if not option.startswith("-"):
-                raise ConfigError(
-                    f"extra {option!r} is not an option of sbatch, such as --qos=long"
-                )
+            _check(item.name, getattr(self, item.name))
         limit = self.time_seconds
         most = min(limit // 2, _MOST_SIGNAL_SECONDS)
         if self.signal_seconds > most:
@@ -102,14 +92,37 @@ class Site:
         return max(1, self.cpus // self.games_per_job)
 
 
-def _refuse_control(name: str, value: Any, allowed: str) -> None:
-    """Refuse characters that would end a line of the script, or cannot be written.
+def _check(name: str, value: Any) -> None:
+    """Refuse a value that cannot be right, or would say more in the script than its key does.
 
     Raises:
-        ConfigError: naming what must be one line.
+        ConfigError: naming the key.
     """
-    if isinstance(value, str) and not all(one.isprintable() or one in allowed for one in value):
-        raise ConfigError(f"{name} must be one line of printable characters")
+    if isinstance(value, (int, float)) and not 0 <= value <= _LARGEST:
+        raise ConfigError(f"{name} must be zero or more and at most {_LARGEST:,}, got {value}")
+    if name in _AT_LEAST_ONE and value < 1:
+        raise ConfigError(f"{name} must be at least 1")
+    allowed = "\n\t" if name == "setup" else ""
+    for text in value if isinstance(value, tuple) else (value,):
+        if isinstance(text, str) and not all(one.isprintable() or one in allowed for one in text):
+            raise ConfigError(f"{name} must be one line of printable characters")
+    if name in _WORDS and _BREAKS_A_WORD.search(value):
+        raise ConfigError(f"{name} {value!r} must be one word, without quotes, '\\' and '#'")
+    for option in value if name == "extra" else ():
+        if not _is_one_option(option):
+            raise ConfigError(
+                f"extra {option!r} is not an option of sbatch, such as --qos=long; each needs a "
+                "text of its own"
+            )
+
+
+def _is_one_option(text: str) -> bool:
+    """Whether sbatch finds one option there, with its value in the same word or the next."""
+    try:
+        first, *rest = shlex.split(text)
+    except ValueError:
+        return False
+    return first.startswith("-") and len(rest) <= 1 and not any(one[:1] == "-" for one in rest)
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -154,7 +167,7 @@ def load(path: Path) -> dict[str, Any]:
 
     Raises:
         ConfigError: naming the file and the key, if it is unreadable or a key is unknown or of
-            another type.
+            another type or cannot be right.
     """
     try:
         values = tomllib.loads(disk.read_text(path))
@@ -178,4 +191,8 @@ def load(path: Path) -> dict[str, Any]:
                 tuple: "a list of texts",
             }
             raise ConfigError(f"{path}: {name} must be {names[wanted]}, got {value!r}")
+        try:
+            _check(name, values[name])
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
     return values

@@ -209,7 +209,9 @@ def queue(jobs: Collection[tuple[str, str]]) -> dict[tuple[str, int], Queued] | 
         except FileNotFoundError:
             return None
         for line in text.split("\n"):
-            state, index, reason, file = (*line.split("|", 3), "", "", "")[:4]
+            state, index, rest = (*line.split("|", 2), "", "")[:3]
+            reason, _, path = rest.partition("|/")  # scripts have whole paths, with a "|" or not
+            file = f"/{path}"
             place = (file, int(index) if index.isdecimal() else -1)
             if place[1] >= 0 and found.get(place, Queued("PENDING", "")).state == "PENDING":
                 found[place] = Queued(state, reason)
@@ -243,6 +245,8 @@ def default_cluster() -> str:
 def call(command: Sequence[str], unset: re.Pattern[str]) -> str:
     """Run a command of SLURM, without some environment variables, and return what it prints.
 
+    What would not be printable is replaced.
+
     Raises:
         FileNotFoundError: if there is no such command.
         UnclearError: if it ended before it had an answer.
@@ -251,13 +255,18 @@ def call(command: Sequence[str], unset: re.Pattern[str]) -> str:
     environment = {name: value for name, value in os.environ.items() if not unset.fullmatch(name)}
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=_QUERY_SECONDS,
-            check=False, env=environment,
-        )  # fmt: skip
+            command, capture_output=True, timeout=_QUERY_SECONDS, check=False, env=environment
+        )
     except subprocess.TimeoutExpired:
         raise UnclearError(f"{command[0]} gave no answer in {_QUERY_SECONDS} seconds") from None
+    out, err = map(_printable, (done.stdout, done.stderr))
     if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()[-1]
+        said = (err.strip() or out.strip() or "no reason given").splitlines()[-1]
         unclear = done.returncode < 0 or _NO_ANSWER.search(said)
         raise (UnclearError if unclear else SlurmError)(f"{command[0]} failed: {said}")
-    return done.stdout
+    return out
+
+
+def _printable(said: bytes) -> str:
+    text = said.decode(errors="replace")
+    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)

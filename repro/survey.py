@@ -98,6 +98,8 @@ def _submission(file: Path) -> Submission:
         counts = [record["frames"], *(seed for one in elements for _, seed in one)]
         if {*map(type, texts)} != {str} or {*map(type, counts)} != {int}:
             raise TypeError("texts and counts are mixed up")
+        if not "".join(texts).isprintable():  # no command could be given it
+            raise ValueError("there is more than text")
         asked = file.stat().st_mtime if record.get("job") is None else None
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise records.RunDirectoryError(f"{file} is damaged; mend or remove it") from error

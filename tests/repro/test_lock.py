@@ -85,11 +85,31 @@ def test_another_hosts_old_sign_of_life_is_taken_over_with_a_note(tmp_path, caps
     assert "taking over from process 4321 on node-17" in noted
 
 
-def test_a_sign_of_life_from_the_future_is_believed(tmp_path):
-    """A clock was set back; who holds it may be alive, and the message names the way out."""
-    left_by(tmp_path, ELSEWHERE, -86_400)
-    with pytest.raises(RunDirectoryError, match="remove"):
+@pytest.mark.parametrize("seconds_ahead", [7_200, 10**8])
+def test_a_sign_of_life_from_the_future_is_no_older_than_now(tmp_path, capsys, seconds_ahead):
+    """A dead holder's grows old from the first time that it is met; a living one gives others."""
+    path = left_by(tmp_path, ELSEWHERE, -seconds_ahead)
+    with pytest.raises(RunDirectoryError, match=f"wait {lock.STALE_SECONDS:.0f} s or remove"):
         Lock(tmp_path).take()
+    (tmp_path / "now").touch()
+    then = path.stat().st_mtime
+    assert abs((tmp_path / "now").stat().st_mtime - then) < 60
+    os.utime(path, (0, then + seconds_ahead))  # it lives, by another clock than the file system's
+    with pytest.raises(RunDirectoryError, match="in use"):
+        Lock(tmp_path).take()
+    then = path.stat().st_mtime - lock.STALE_SECONDS - 5  # it is silent
+    os.utime(path, (then, then))
+    Lock(tmp_path).take()
+    assert "taking over from process 4321 on node-17" in capsys.readouterr().err
+
+
+def test_a_sign_of_life_slightly_ahead_is_left_alone(tmp_path):
+    """As a network's file system shows it, whose attributes are some seconds old."""
+    path = left_by(tmp_path, ELSEWHERE, -10)
+    before = path.stat().st_mtime
+    with pytest.raises(RunDirectoryError, match="alive 0 s ago"):
+        Lock(tmp_path).take()
+    assert path.stat().st_mtime == before
 
 
 @pytest.mark.parametrize("text", ["", "process 1 on there\n", "{", "[]", "\x00\x00"])

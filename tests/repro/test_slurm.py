@@ -297,6 +297,41 @@ def test_a_site_file_and_changedbefore_it(tmp_path, capsys):
     assert "--threads 2" in out
 
 
+@pytest.mark.parametrize("key", ["partition", "account", "gres", "extra"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "gpu\n#SBATCH --wrap=x", "gpu\r#SBATCH --wrap=x", "gpu\u2028x", "gpu --wrap=x",
+        "gpu\t--wrap=x", "gpu\u00a0--wrap=x", "gpu' --wrap=x", 'gpu" --wrap=x', "gpu\\",
+        " --wrap=x", "gpu -x",
+    ],
+)  # fmt: skip
+def test_a_value_that_would_say_more_than_its_key_is_refused(tmp_path, capsys, key, value):
+    file = tmp_path / "site.toml"
+    text = json.dumps("--qos=" + value)
+    file.write_text(f"{key} = [{text}]\n" if key == "extra" else f"{key} = {json.dumps(value)}\n")
+    code, out, err = use(capsys, "submit", "pong", "--site", file, "--out", tmp_path / "s")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"repro: {file}: {key} ")
+    assert len(err.splitlines()) == 1
+
+
+def test_values_as_clusters_have_them_are_one_option_each():
+    """Asked of the shell, which takes words apart as sbatch does."""
+    where = site.Site(
+        partition="gpu,gpu-long", account="lab.42@site", gres="gpu:a100:2,tmp:3G",
+        extra=("--qos=long", "-C a100", '--comment="two words"', "--exclusive"),
+    )  # fmt: skip
+    text = slurm.script(job(), where, "python")
+    lines = [line for line in text.splitlines() if line.startswith("#SBATCH ")]
+    count = "set -- {}; for one; do case $one in -*) n=$((n+1)); esac; done; echo $n"
+    for line in lines:
+        command = count.format(line.removeprefix("#SBATCH "))
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+        assert done.stdout == "1\n", line
+    assert options(text)["--partition"] == "gpu,gpu-long"
+
+
 def test_without_run_nothing_is_written_and_the_runs_are_listed(tmp_path, capsys, tools):
     suite = tmp_path / "suite"
     words = ["submit", "pong", "Breakout", "--seeds", "0-1", "--out", suite, "--frames", "1e6"]
@@ -386,6 +421,43 @@ def test_what_squeue_knows_of_is_not_submitted_again(tmp_path, capsys, tools):
     assert "left out: 2 runs: 1 running, 1 queued" in err
 
 
+def test_odd_characters_in_what_squeue_says_do_no_harm(tmp_path, capsys, tools):
+    executable(tools / "sbatch", "echo 1")
+    suite = tmp_path / "a|b"
+    words = ["submit", "pong", "--seeds", "0-1", "--out", suite, "--run"]
+    assert use(capsys, *words)[0] == 0
+    script = suite / "jobs" / "1" / "submit.sh"
+    executable(
+        tools / "squeue",
+        f"printf '%b' 'PENDING|0|held|by \\033[31m|{script}\\n' 'RUNNING|1|\\xff\\r|{script}\\n' "
+        f"'\\n|||\\n' 'RUNNING|0' '|\\u2028{script}\\n'",
+    )
+    assert use(capsys, *words)[:2] == (
+        0,
+        f"nothing to submit to {suite}: 2 runs: 1 running, 1 queued\n",
+    )
+    code, out, err = use(capsys, "status", suite, "--json")
+    assert (code, err) == (0, "")
+    assert [run["note"] for run in json.loads(out)] == ["held|by ?[31m", ""]
+    executable(tools / "squeue", "printf 'no\\033[2Jcontroller\\u2028here' >&2; exit 1")
+    code, _, err = use(capsys, *words)
+    assert (code, err) == (1, "repro: squeue failed: no?[2Jcontroller?here\n")
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\udcffb", "a\nb"])
+def test_a_submission_whose_name_no_command_could_be_given_is_damaged(
+    tmp_path, capsys, tools, name
+):
+    executable(tools / "squeue", "true")
+    record = {"name": name, "job": "1", "frames": 1, "elements": [[["pong", 0]]]}
+    file = tmp_path / "jobs" / "1" / "submission.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(record))
+    code, out, err = use(capsys, "status", tmp_path)
+    assert (code, out) == (2, "")
+    assert err == f"repro: {file} is damaged; mend or remove it\n"
+
+
 @pytest.mark.parametrize(
     ("sbatch", "needle"),
     [
@@ -455,6 +527,8 @@ def test_a_queue_that_cannot_be_asked_stops_a_submission(tmp_path, capsys, tools
         (["pong", "--out", "{tmp}/a\udcffb"], "has a backslash or a control character"),
         (["pong", "--extra=qos"], "not an option of sbatch"),
         (["pong", "--account", "a\nb"], "one line"),
+        (["pong", "--partition", "gpu --wrap=x"], "partition 'gpu --wrap=x' must be one word"),
+        (["pong", "--extra=--qos=long --wrap=x"], "each needs a text of its own"),
         (["pong", "--site", "{tmp}/none.toml"], "cannot read the site file"),
         (["pong", "--site", "{tmp}/broken.toml"], "cannot read the site file"),
         (["pong", "--site", "{tmp}/unknown.toml"], "unknown key 'partion'; there are: partition,"),
