@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from repro.disk import TABLE_BYTES, open_to_read
+from repro.disk import TABLE_BYTES, one_line, open_to_read
 from repro.records import EVALUATIONS, LEARNING, LEARNING_BEFORE_0_2
 
 RANDOM = "random"  # preset, and weights, of the random player
@@ -43,7 +43,7 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.file}, line {self.line}" if self.line else str(self.file)
-        return f"{place}: {self.what}"
+        return one_line(f"{place}: {self.what}")
 
 
 class UnsoundError(Exception):
