@@ -33,7 +33,7 @@ def caveats(
         *_departures(results, wanted or {}),
         *_lengths(results, full_frames),
         *_unfinished(results),
-        *(f"Left out: {problem}." for problem in results.problems),
+        *(f"Left out: {problem}." for problem in results.fatal),
     ]
 
 

@@ -57,8 +57,10 @@ def draw(
         f"Human-normalised scores on {number} games, {human} (Fig. 3)",
         figures.normalised_bars(results, baseline),
     )
+    damaged = {problem.file for problem in results.problems}
     for one in results.runs:
-        if (one.path / "inspection" / "inspection.json").exists():
+        folder = one.path / "inspection"
+        if (folder / "inspection.json").exists() and folder not in damaged:
             yield from _inspected(one)
     if chosen:
         yield Plate(

@@ -33,13 +33,15 @@ _NAMED_AT_MOST = 20  # bad lines of one file
 class Problem:
     """Why a run is left out; ``line`` counts from 1, ``None`` for a file as a whole.
 
-    ``count`` is more than 1 where one problem stands for several lines.
+    ``count`` is more than 1 where one problem stands for several lines. One that ``spares`` the
+    run is of a file without which it can be shown.
     """
 
     file: Path
     line: int | None
     what: str
     count: int = 1
+    spares: bool = False
 
     def __str__(self) -> str:
         place = f"{self.file}, line {self.line}" if self.line else str(self.file)
