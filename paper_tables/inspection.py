@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.image import imread
 from numpy.typing import NDArray
 
-from paper_tables.rows import Problem
+from paper_tables.rows import LARGEST_VALUE, Problem
 from repro.config import check
 from repro.disk import open_to_read
 from repro.games import GAMES
@@ -27,7 +27,6 @@ _MOST_PIXELS = 4_096  # the emulator's screens have 210 by 160
 _MOST_STEPS = 1_000_000  # of a stretch of play
 _MOST_ACTIONS, _ACTION_LETTERS = 18, 32
 _MOST_MARKS, _MOST_SCREENS = 16, 64
-_LARGEST_VALUE = 1e12
 
 Kind = TypeVar("Kind", int, str)
 
@@ -135,7 +134,7 @@ def _table(path: Path, columns: list[str], steps: set[int]) -> pd.DataFrame:
         whole = pd.read_csv(file, index_col="step", dtype={"step": "int64"})
     table = whole[columns].astype(float)
     values = {name for name in whole.columns if name.startswith("q_")}
-    if not (table.abs() <= _LARGEST_VALUE).all(axis=None) or not values <= set(columns):
+    if not (table.abs() <= LARGEST_VALUE).all(axis=None) or not values <= set(columns):
         raise ValueError("a number or an action is missing")
     if not steps <= set(table.index) or not table.index.is_monotonic_increasing:
         raise ValueError("a step is missing, or not in its place")

@@ -24,7 +24,7 @@ _DTYPES: dict[str, Any] = {
     "completed": "bool",
 }  # fmt: skip
 _KEY = ["kind", "weights", "step", "episode"]
-_LARGEST_RETURN = 1e12  # beyond any score; sums of more would overflow
+LARGEST_VALUE = 1e12  # beyond any score or action value; sums of more would overflow
 _MEASURED = LEARNING[LEARNING.index("mean_max_q") : -1]  # what figures draw
 _NAMED_AT_MOST = 20  # bad lines of one file
 
@@ -108,8 +108,8 @@ def _not_learning(cells: list[str], columns: list[str], head: bool) -> str | Non
         if not _is_count(row[name]):
             return f"{name} {row[name]!r} is not a whole number"
     for name in _MEASURED:
-        if row.get(name) and not math.isfinite(_number(row[name])):
-            return f"{name} {row[name]!r} is not a finite number"
+        if row.get(name) and not abs(_number(row[name])) <= LARGEST_VALUE:
+            return f"{name} {row[name]!r} is not a finite number, or beyond any"
     return None
 
 
@@ -157,7 +157,7 @@ def read_evaluations(path: Path, growing: bool = False) -> pd.DataFrame:
             and set(table["kind"].cat.categories) <= set(_KINDS.categories)
             and set(table["weights"].cat.categories) <= set(_WEIGHTS.categories)
             and bool(table.notna().all(axis=None))
-            and bool((table["return"].abs() <= _LARGEST_RETURN).all())
+            and bool((table["return"].abs() <= LARGEST_VALUE).all())
             and bool(((counts >= 0) & (counts <= LARGEST_COUNT)).all(axis=None))
             and not bool((table["completed"] < (table["kind"] == "final")).any())
             and not bool(table.duplicated(_KEY).any())
@@ -226,6 +226,6 @@ def _wrong(cells: list[str]) -> str | None:
             return f"{name} {row[name]!r} is neither True nor False"
     if row["kind"] == "final" and row["completed"].lower() == "false":
         return "a final game that is not completed"
-    if not abs(_number(row["return"])) <= _LARGEST_RETURN:
+    if not abs(_number(row["return"])) <= LARGEST_VALUE:
         return f"return {row['return']!r} is not a finite number, or beyond any score"
     return None

@@ -17,7 +17,7 @@ from typing import BinaryIO, TypeVar
 
 SMALL_BYTES = 1 << 24  # settings, provenance, marks: more than any has
 TABLE_BYTES = 1 << 30  # a table of a whole training has megabytes
-LINE_LETTERS = 5_000  # a path has at most 4,096
+_LINE_LETTERS = 5_000  # a path has at most 4,096
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 _PAUSES_SECONDS = (0.1, 0.4, 1.5)
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe would be waited for
@@ -42,11 +42,12 @@ def reason(error: Exception) -> str:
 def one_line(text: object) -> str:
     """A name, or a value out of a file, for a line that people read.
 
-    Without what would break the line, or command a terminal; cut if nobody would read it all.
+    Without what would break the line, or command a terminal; if nobody would read it all, without
+    its middle.
     """
     shown = str(text)
-    if len(shown) > LINE_LETTERS:
-        shown = shown[:LINE_LETTERS] + "..."
+    if len(shown) > _LINE_LETTERS:
+        shown = f"{shown[: _LINE_LETTERS - 500]} ... {shown[-500:]}"
     if shown.isprintable():
         return shown
     return "".join(letter if letter.isprintable() else "?" for letter in shown)

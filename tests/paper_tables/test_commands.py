@@ -114,7 +114,7 @@ def test_compare_prints_both_tables(suite):
 
 def test_figures_writes_each_as_svg_and_png(suite):
     folder = made_up(suite)
-    done = repro("figures", folder, "--games", "breakout", "Pong")
+    done = repro("figures", folder, "--games", "breakout", *["Pong", "pong"] * 1000)
     assert done.returncode == 0, done.stderr
     expected = {f"{n}.{e}" for n in ("fig2", "fig3", "curves", "profiles") for e in ("svg", "png")}
     assert {path.name for path in (folder / "figures").iterdir()} == expected
