@@ -6,6 +6,7 @@ from paper_tables import reference
 from paper_tables.collect import Results
 from paper_tables.reading import Run
 from paper_tables.rows import RANDOM
+from repro.disk import one_line
 from repro.games import GAMES
 
 FULL_LENGTH_FRAMES = 200_000_000  # 50 million steps: ledger row 23
@@ -32,7 +33,7 @@ def caveats(
         *_departures(results, wanted or {}),
         *_lengths(results, full_frames),
         *_unfinished(results),
-        *(f"Left out: {problem}." for problem in results.problems),
+        *(f"Left out: {problem}." for problem in results.fatal),
     ]
 
 
@@ -55,7 +56,7 @@ def departures(runs: Sequence[Run], wanted: Mapping[str, object] | None = None) 
     for field, code in {**reference.released_settings(), **(wanted or {})}.items():
         concerned = [run for run in runs if run.preset != RANDOM or field in _RANDOM_PLAYS]
         values = [value for run in concerned if (value := setting(run, field)) is not None]
-        other = dict.fromkeys(str(value) for value in values if code not in (None, value))
+        other = dict.fromkeys(one_line(value) for value in values if code not in (None, value))
         if other:
             name = titles.get(field, field.split(".")[1])
             found[field] = f"{name} {' or '.join(sorted(other))} (there {code})"

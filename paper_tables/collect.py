@@ -34,12 +34,17 @@ class Results:
         runs: the sound ones.
         episodes: a row per evaluation game: ``run``, a position in ``runs``, then the columns
             of evaluations.csv but ``seed``.
-        problems: of the runs that were left out.
+        problems: why runs were left out, and what is wrong with a file that a run is shown without.
     """
 
     runs: tuple[Run, ...]
     episodes: pd.DataFrame
     problems: tuple[Problem, ...]
+
+    @property
+    def fatal(self) -> tuple[Problem, ...]:
+        """Why runs were left out."""
+        return tuple(problem for problem in self.problems if not problem.spares)
 
     def final_scores(self) -> pd.DataFrame:
         """Every game behind a reported score, of finished runs: ``run``, ``game``, ``return``."""
@@ -63,8 +68,8 @@ class Results:
         return self._with_game(means.rename("mean").reset_index())
 
     def without(self, problems: Sequence[Problem]) -> "Results":
-        """Leave out the runs that these problems are about."""
-        folders = {problem.file.parent for problem in problems}
+        """Leave out the runs that these problems are about, unless they are spared."""
+        folders = {problem.file.parent for problem in problems if not problem.spares}
         kept = [number for number, run in enumerate(self.runs) if run.path not in folders]
         place = {number: position for position, number in enumerate(kept)}
         episodes = self.episodes[self.episodes["run"].isin(kept)]
@@ -95,6 +100,7 @@ def collect(path: Path) -> Results:
             problems += found
         else:
             sound.append(found)
+            problems += found[0].spared
     if not sound and not problems:
         raise RunDirectoryError(f"there is no run at or below {path}")
     parts = [episodes.assign(run=number) for number, (_, episodes) in enumerate(sound)]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repro import disk
+from repro.disk import one_line
 from repro.records import RunDirectoryError, write_atomic
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ def add_tables(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
         summary = render.markdown(tables.brief(made[1])) + "\n" + render.markdown(made[-1])
         _write(folder / "summary.md", summary)
         print(summary)
-        print(f"{len(made)} tables in {folder}: {', '.join(table.key for table in made)}")
+        keys = ", ".join(table.key for table in made)
+        print(f"{len(made)} tables in {one_line(folder)}: {keys}")
         return 0
 
     parser.set_defaults(run=run)
@@ -94,7 +96,7 @@ def add_figures(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
         for plate in gallery.draw(results, options.games, options.baseline, options.seed):
             _make(folder)
             svg, png = style.save(plate.figure, folder, plate.key)
-            print(f"{svg} and {png.name}: {plate.caption}", flush=True)
+            print(one_line(f"{svg} and {png.name}: {plate.caption}"), flush=True)
         return 0
 
     parser.set_defaults(run=run)
@@ -119,9 +121,10 @@ def add_report(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
             for plate in gallery.draw(results, options.games, options.baseline, options.seed)
         ]
         path = options.out or options.suite / "report.html"
-        title = f"DQN on 49 Atari games: {options.suite.resolve().name}"
+        title = f"DQN on 49 Atari games: {one_line(options.suite.resolve().name)}"
         _write(path, report.report(title, made, pictures, results, beside))
-        print(f"{path}: {counted(len(made), 'table')}, {counted(len(pictures), 'figure')}")
+        number = f"{counted(len(made), 'table')}, {counted(len(pictures), 'figure')}"
+        print(f"{one_line(path)}: {number}")
         return 0
 
     parser.set_defaults(run=run)
@@ -156,7 +159,7 @@ def add_trace(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
         else:
             print(words.as_text(found))
             for path in drawn:
-                print(path)
+                print(one_line(path))
         return TRACE_CODES[found.verdict]
 
     parser.set_defaults(run=run)

@@ -41,11 +41,12 @@ def draw(
         RunDirectoryError: naming a file of a run that is missing or damaged.
     """
     run = sorted({run.game for run in results.runs})
-    chosen = list(games) or run
+    wanted = list(dict.fromkeys(find(name).name for name in games))
+    chosen = wanted or run
     yield from _traces(results, chosen)
     if chosen:
         papers = [game for game in PAPERS_GAMES if game in chosen]
-        shown = list(games) or papers or chosen[:AT_MOST]
+        shown = wanted or papers or chosen[:AT_MOST]
         yield Plate(
             "fig2",
             "Score and mean action value over held-out states during training (Fig. 2)",
@@ -57,8 +58,10 @@ def draw(
         f"Human-normalised scores on {number} games, {human} (Fig. 3)",
         figures.normalised_bars(results, baseline),
     )
+    damaged = {problem.file for problem in results.problems}
     for one in results.runs:
-        if (one.path / "inspection" / "inspection.json").exists():
+        folder = one.path / "inspection"
+        if (folder / "inspection.json").exists() and folder not in damaged:
             yield from _inspected(one)
     if chosen:
         yield Plate(

@@ -20,6 +20,7 @@ from scipy.optimize import linear_sum_assignment
 
 from paper_tables import style
 from paper_tables.inspection import load
+from repro.disk import one_line
 
 Floats = NDArray[np.float64]
 
@@ -170,7 +171,7 @@ def action_values(folder: Path) -> Figure:
         bars = axes.barh(range(len(q)), q, 0.7, color=fill)
         axes.bar_label(bars, [text(value) for value in q], padding=2, fontsize=6.5)
         axes.axvline(0, color="0.2", linewidth=0.6)
-        axes.set_yticks(range(len(q)), found.actions)
+        axes.set_yticks(range(len(q)), [one_line(name) for name in found.actions])
         axes.tick_params(axis="y", length=0)
         axes.set_xlabel("action value")
     lowest, highest = min(0.0, float(marked.min())), max(0.0, float(marked.max()))

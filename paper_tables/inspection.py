@@ -7,21 +7,28 @@ action values: expected discounted sums of clipped rewards.
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from matplotlib.image import imread
 from numpy.typing import NDArray
 
-from paper_tables.rows import Problem
+from paper_tables.rows import LARGEST_VALUE, Problem
+from repro.config import check
 from repro.disk import open_to_read
 from repro.games import GAMES
 from repro.records import SCHEMA, RunDirectoryError, read_json
 
+# More than any has, and no more than can be drawn.
 _MOST_BYTES = 1 << 28  # of a file: a million steps' values are less
+_HEADER_BYTES = 1 << 14
 _MOST_PIXELS = 4_096  # the emulator's screens have 210 by 160
-_MOST_STEPS = 1_000_000  # of a stretch of play: more than a picture could show
+_MOST_STEPS = 1_000_000  # of a stretch of play
+_MOST_ACTIONS, _ACTION_LETTERS = 18, 32
+_MOST_MARKS, _MOST_SCREENS = 16, 64
+
+Kind = TypeVar("Kind", int, str)
 
 
 @dataclass(frozen=True)
@@ -46,14 +53,14 @@ class Inspection:
                 data = file.read()
             _refuse_giants(data)
             return np.asarray(imread(io.BytesIO(data)))
-        except (OSError, SyntaxError, ValueError) as error:  # all are of damaged PNG files
+        except (OSError, SyntaxError, ValueError, LookupError) as error:  # of damaged PNG files
             raise _damaged(self.folder, path) from error
 
 
 def _refuse_giants(png: bytes) -> None:
     """A few bytes can name a picture that fills all memory; its size stands in bytes 16 to 24."""
     width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))
-    if max(width, height) > _MOST_PIXELS:
+    if max(width, height) > _MOST_PIXELS or png[12:16] != b"IHDR" or png.count(b"IHDR") != 1:
         raise ValueError(f"a picture of {width} by {height} pixels")
 
 
@@ -74,13 +81,18 @@ def load(folder: Path) -> Inspection:
         found = read_json(path)
         if found["schema"] != SCHEMA:
             raise ValueError(f"schema {found['schema']}")
-        start, stop = map(int, found["stretch"])
-        actions = [str(name) for name in found["actions"]]
-        marks, screens = ([int(step) for step in found[name]] for name in ("marks", "screens"))
-        if not (actions and marks and screens and start < stop):
-            raise ValueError("nothing to show")
-        if len(set(actions)) < len(actions) or found["weights"] not in ("best", "last"):
-            raise ValueError("no such actions or weights")
+        start, stop = _items(found["stretch"], int, 2)
+        actions = _items(found["actions"], str, _MOST_ACTIONS)
+        marks = _items(found["marks"], int, _MOST_MARKS)
+        screens = _items(found["screens"], int, _MOST_SCREENS)
+        check("run_seed", found["run_seed"], int)
+        check("weights_step", found["weights_step"], int)
+        if not start < stop <= start + _MOST_STEPS:
+            raise ValueError(f"a stretch from {start:,} to {stop:,}")
+        if len(set(actions)) < len(actions) or max(map(len, actions)) > _ACTION_LETTERS:
+            raise ValueError("no such actions")
+        if found["weights"] not in ("best", "last"):
+            raise ValueError("no such weights")
         run = folder.parent
         if (found["game"], f"seed-{found['run_seed']}") != (run.parent.name, run.name):
             raise ValueError("of another run")
@@ -90,8 +102,6 @@ def load(folder: Path) -> Inspection:
         )
         path = folder / "play.csv"
         columns = ["frame", "value", *(f"q_{name}" for name in actions)]
-        if stop - start > _MOST_STEPS:
-            raise ValueError(f"a stretch of {stop - start:,} steps")
         play = _table(path, columns, {*range(start, stop), *marks})
         path = folder / "embedding.csv"
         points = _table(path, ["x", "y", "value"], set(screens))
@@ -102,20 +112,39 @@ def load(folder: Path) -> Inspection:
     return Inspection(folder, title, actions, start, stop, marks, screens, play, points)
 
 
+def _items(found: Any, kind: type[Kind], most: int) -> list[Kind]:
+    """A list, which has items and not too many, each of the type.
+
+    Raises:
+        ValueError: if it is something else.
+    """
+    check("a list", found, list)
+    for item in found:
+        check("each", item, kind)
+    if not 0 < len(found) <= most:
+        raise ValueError(f"{len(found)} items")
+    return list(found)
+
+
 def _table(path: Path, columns: list[str], steps: set[int]) -> pd.DataFrame:
     with open_to_read(path, _MOST_BYTES) as file:
-        whole = pd.read_csv(file, index_col="step")
+        if not file.readline(_HEADER_BYTES).endswith(b"\n"):
+            raise ValueError("no header")
+        file.seek(0)
+        whole = pd.read_csv(file, index_col="step", dtype={"step": "int64"})
     table = whole[columns].astype(float)
     values = {name for name in whole.columns if name.startswith("q_")}
-    if not np.isfinite(table.to_numpy()).all() or not values <= set(columns):
+    if not (table.abs() <= LARGEST_VALUE).all(axis=None) or not values <= set(columns):
         raise ValueError("a number or an action is missing")
-    if not steps <= set(table.index) or not table.index.is_unique:
-        raise ValueError("a step is missing, or there twice")
+    if not steps <= set(table.index) or not table.index.is_monotonic_increasing:
+        raise ValueError("a step is missing, or not in its place")
+    if not table.index.is_unique:
+        raise ValueError("a step is there twice")
     return table
 
 
 def problems(run: Path) -> list[Problem]:
-    """What is wrong with a run's inspection, as a problem of the run; none if it has none."""
+    """What is wrong with a run's inspection, without which it is shown; nothing if it has none."""
     folder = run / "inspection"
     if not (folder / "inspection.json").exists():
         return []
@@ -124,5 +153,5 @@ def problems(run: Path) -> list[Problem]:
         for step in {*found.marks, *found.screens}:
             found.screen(step)
     except RunDirectoryError as error:
-        return [Problem(folder, None, str(error))]
+        return [Problem(folder, None, str(error), spares=True)]
     return []

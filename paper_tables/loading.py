@@ -21,7 +21,7 @@ def load(
     leave_out: bool,
     check: Callable[[Results], Sequence[Problem]] | None = None,
 ) -> Results:
-    """Collect a tree of runs under one protocol, naming on standard error what is wrong with it.
+    """Collect a tree of runs under one protocol, naming on standard error what is wrong.
 
     Args:
         path: a run, a game or a suite.
@@ -40,9 +40,9 @@ def load(
         print(problem, file=sys.stderr)
     if results.problems and not results.runs:
         raise DamagedResultsError(f"no run at or below {path} can be used")
-    if results.problems and not leave_out:
-        folders = {problem.file.parent for problem in results.problems}
-        number = sum(problem.count for problem in results.problems)
+    if results.fatal and not leave_out:
+        folders = {problem.file.parent for problem in results.fatal}
+        number = sum(problem.count for problem in results.fatal)
         raise DamagedResultsError(
             f"{counted(number, 'problem')} in {counted(len(folders), 'run')} at or "
             f"below {path}; mend them, or go on without these runs: --leave-out-damaged"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from paper_tables import origin
 from paper_tables.rows import (
     LARGEST_COUNT,
     RANDOM,
@@ -17,7 +18,7 @@ from paper_tables.rows import (
     read_evaluations,
 )  # fmt: skip
 from repro import done as marker
-from repro.config import before
+from repro.config import ConfigError, before, check, check_types
 from repro.games import GAMES
 from repro.records import SCHEMA, RunDirectoryError, read_json
 
@@ -36,7 +37,8 @@ class Run:
         weights, weights_step: of the final score, once finished.
         final_episodes: games behind the final score, once finished.
         settings: config.json's, by part ("" for those of no part) and name.
-        provenance: as recorded.
+        provenance: as recorded, see :mod:`paper_tables.origin`.
+        spared: what is wrong with files without which it is shown.
     """
 
     path: Path
@@ -50,6 +52,7 @@ class Run:
     final_episodes: int
     settings: dict[str, dict[str, Any]]
     provenance: dict[str, Any]
+    spared: tuple[Problem, ...]
 
     @property
     def frames_per_step(self) -> int:
@@ -97,8 +100,7 @@ def read_setup(folder: Path) -> tuple[Run, dict[str, Any] | None]:
         UnsoundError: with all that is wrong.
     """
     _unchanged(folder)
-    config, provenance = _json(folder / "config.json"), folder / "provenance.json"
-    made = _json(provenance) if provenance.exists() else {}
+    config, made = _json(folder / "config.json"), origin.read(folder / "provenance.json")
     done = _json(folder / "done.json") if (folder / "done.json").exists() else None
     return _run(folder, config, made, done), done
 
@@ -118,8 +120,9 @@ def _count(value: object) -> bool:
 
 
 def _run(
-    folder: Path, config: Mapping[str, Any], made: dict[str, Any], done: dict[str, Any] | None
-) -> Run:
+    folder: Path, config: Mapping[str, Any],
+    made: tuple[dict[str, Any], tuple[Problem, ...]], done: dict[str, Any] | None,
+) -> Run:  # fmt: skip
     game, seed, given = config.get("game"), config.get("seed"), config.get("config")
     what = []
     if type(config.get("schema")) is not int or config["schema"] != SCHEMA:
@@ -145,7 +148,13 @@ def _run(
     repeat = settings.get("protocol", {}).get("action_repeat_frames", _FRAMES_PER_STEP)
     if not _count(repeat) or repeat == 0:
         what.append(f"{repeat!r} is no number of frames to repeat an action for")
-    rom = made.get("rom_md5")
+    try:
+        check_types(settings)
+        check("preset", config.get("preset"), str)
+    except ConfigError as error:
+        what.append(str(error))
+    provenance, spared = made
+    rom = provenance.get("rom_md5")
     if not what and rom not in (None, GAMES[str(game)].md5):
         raise UnsoundError(
             Problem(folder / "provenance.json", None, f"ROM {rom!r} is not that of {game}")
@@ -164,7 +173,8 @@ def _run(
         weights_step=done.get("weights_step", 0),
         final_episodes=done.get("episodes", 0),
         settings=settings,
-        provenance=made,
+        provenance=provenance,
+        spared=spared,
     )
 
 

@@ -1,11 +1,17 @@
-"""A table of values, and its four faces: Markdown, CSV, LaTeX (booktabs) and HTML."""
+"""A table of values, and its four faces: Markdown, CSV, LaTeX (booktabs) and HTML.
+
+A text may be a stranger's. Each face shows it as text: it makes neither a row nor a command.
+"""
 
 import html as escaping
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+
+from repro.disk import one_line
 
 
 @dataclass(frozen=True)
@@ -72,20 +78,33 @@ def counted(number: int, noun: str) -> str:
 
 def csv(table: Table) -> str:
     """Every column of the frame, unrounded; empty where there is no value."""
-    return str(table.frame.to_csv(index=False, lineterminator="\n"))
+    texts = {
+        str(name): pd.Series([_inert(value) for value in column], column.index, dtype=object)
+        for name, column in table.frame.items()
+        if not pd.api.types.is_numeric_dtype(column)
+    }
+    return str(table.frame.assign(**texts).to_csv(index=False, lineterminator="\n"))
+
+
+def _inert(value: object) -> object:
+    """A text that no spreadsheet takes for a formula, with an apostrophe if need be."""
+    if not isinstance(value, str):
+        return value
+    shown = one_line(value)
+    return f"'{shown}" if shown[:1] in _FORMULA and not _NUMBER.fullmatch(shown) else shown
 
 
 def markdown(table: Table) -> str:
     """With title and notes; text to the left, numbers to the right."""
-    notes = "".join(f"\n{note}\n" for note in table.notes)
-    return f"## {table.title}\n\n{grid(table)}{notes}"
+    notes = "".join(f"\n{_escape_markdown(note)}\n" for note in table.notes)
+    return f"## {_escape_markdown(table.title)}\n\n{grid(table)}{notes}"
 
 
 def grid(table: Table) -> str:
     """Only the rows, in Markdown."""
-    header = [column.title for column in table.columns]
+    header = [_escape_markdown(column.title) for column in table.columns]
     right = [column.decimals is not None for column in table.columns]
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in table.cells()]
+    cells = [[_escape_markdown(cell) for cell in row] for row in table.cells()]
     widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
 
     def line(row: Sequence[str]) -> str:
@@ -112,11 +131,20 @@ def plain(frame: pd.DataFrame, decimals: int = 1) -> str:
     return grid(Table("", "", frame, tuple(columns)))
 
 
+_FORMULA = ("=", "+", "-", "@")
+_NUMBER = re.compile(r"[+-]?[0-9][0-9,]*(\.[0-9]+)?(e[+-]?[0-9]+)?|[+-]inf")
+
+
+def _escape_markdown(text: str) -> str:
+    """Also what begins a link, a picture or HTML, which most viewers let pass."""
+    return re.sub(r"[\\|\[]|<(?=[a-zA-Z/!?])", r"\\\g<0>", one_line(text))
+
+
 _ROWS_AT_FULL_SIZE = 35  # that fit on a landscape page in LaTeX
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": r"\textless{}", ">": r"\textgreater{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "[": "{[}",  # or a row's end takes it for its own
 }  # fmt: skip
 
 
@@ -158,29 +186,35 @@ def latex_document(tables: Sequence[Table]) -> str:
 
 
 def _escape_latex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in text)
+    """Also what stops LaTeX, which has no letters beyond the first 256."""
+    known = one_line(text).encode("latin-1", "replace").decode("latin-1")
+    return "".join(_LATEX.get(character, character) for character in known)
+
+
+def _escape_html(text: str) -> str:
+    return escaping.escape(one_line(text))
 
 
 def html(table: Table) -> str:
     """A ``<figure>`` with the table and its notes; cells carry their raw value for sorting."""
     heads = "".join(
-        f'<th scope="col"{_right(column)}>{escaping.escape(column.title)}</th>'
+        f'<th scope="col"{_right(column)}>{_escape_html(column.title)}</th>'
         for column in table.columns
     )
     raw = [[_sortable(value) for value in table.frame[column.name]] for column in table.columns]
     rows = "".join(
         "<tr>"
         + "".join(
-            f"<td{_right(column)}{value}>{escaping.escape(cell)}</td>"
+            f"<td{_right(column)}{value}>{_escape_html(cell)}</td>"
             for column, value, cell in zip(table.columns, values, cells, strict=True)
         )
         + "</tr>\n"
         for values, cells in zip(zip(*raw, strict=True), table.cells(), strict=True)
     )
-    notes = "".join(f"<p>{escaping.escape(note)}</p>\n" for note in table.notes)
+    notes = "".join(f"<p>{_escape_html(note)}</p>\n" for note in table.notes)
     return (
-        f'<figure class="table" id="{escaping.escape(table.key)}">\n'
-        f"<figcaption>{escaping.escape(table.title)}</figcaption>\n"
+        f'<figure class="table" id="{_escape_html(table.key)}">\n'
+        f"<figcaption>{_escape_html(table.title)}</figcaption>\n"
         f'<div class="scroll"><table>\n<thead><tr>{heads}</tr></thead>\n'
         f"<tbody>\n{rows}</tbody></table></div>\n{notes}</figure>\n"
     )
@@ -190,7 +224,7 @@ def html_document(table: Table) -> str:
     """A page of its own."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f"<title>{escaping.escape(table.title)}</title>\n"
+        f"<title>{_escape_html(table.title)}</title>\n"
         "<style>body{font-family:sans-serif}table{border-collapse:collapse}"
         "th,td{padding:.2em .6em;text-align:left;border-bottom:1px solid #ccc}"
         ".right{text-align:right}</style></head>\n"

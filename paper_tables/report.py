@@ -75,7 +75,7 @@ def report(
     """
     suites = {"": results, **(beside or {})}
     chapters = {
-        "Left out": _left_out(suites),
+        "Left out": [*_left_out(suites), *_shown_without(suites)],
         "Tables": [_table(table) for table in tables],
         "Figures": [_figure(picture) for picture in figures],
         "How it was made": [_table(settings(results)), _table(provenance(suites))],
@@ -154,8 +154,7 @@ def provenance(suites: Mapping[str, Results]) -> Table:
 
 
 def _origin(run: Run, suite: str) -> dict[str, object]:
-    libraries = run.provenance.get("libraries")
-    versions = libraries if isinstance(libraries, Mapping) else {}
+    versions = run.provenance.get("libraries", {})
     made = {name: run.provenance.get(name) for name in _PROVENANCE}
     return {
         "title": GAMES[run.game].title if run.game in GAMES else run.game,
@@ -167,7 +166,7 @@ def _origin(run: Run, suite: str) -> dict[str, object]:
         "verified": _verified(run.path),
         **{name: versions.get(name) for name in _LIBRARIES},
         **{name: _text(one) if isinstance(one, bool) else one for name, one in made.items()},
-        "continued": _continued(run.provenance.get("continued")),
+        "continued": _continued(run.provenance.get("continued", [])),
     }
 
 
@@ -183,13 +182,12 @@ def _verified(path: Path) -> str:
     return "verified" if same else "changed since they were verified"
 
 
-def _continued(found: object) -> str | None:
+def _continued(since: Sequence[Mapping[str, Any]]) -> str | None:
     """What was no longer the same when a run went on, such as "at step 500,000: commit"."""
-    since = [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
-    changes = [
-        f"at step {_text(one.get('step'))}: {', '.join(one.keys() - {'time', 'step'})}"
-        for one in since
-    ]
+    changes = []
+    for one in since:
+        names = [name for name in one if name not in ("time", "step")]  # in the file's order
+        changes.append(f"at step {_text(one['step'])}: {', '.join(names)}")
     return "; ".join(changes) or None
 
 
@@ -230,18 +228,26 @@ def _figure(picture: Picture) -> _Part:
 
 
 def _left_out(suites: Mapping[str, Results]) -> list[_Part]:
-    problems = _problems(suites)
-    if not problems:
-        return []
-    number = len({problem.file.parent for problem in problems})
-    title = f"{counted(number, 'run')} that cannot be used"
+    problems = [problem for results in suites.values() for problem in results.fatal]
+    title = f"{counted(_runs(problems), 'run')} that cannot be used"
+    return _listed("left-out", title, "and in none of the tables, for these reasons", problems)
+
+
+def _shown_without(suites: Mapping[str, Results]) -> list[_Part]:
+    every = [problem for results in suites.values() for problem in results.problems]
+    problems = [problem for problem in every if problem.spares]
+    title = f"{counted(len(problems), 'file')} that cannot be used"
+    return _listed("damaged", title, "whose runs are shown without them", problems)
+
+
+def _listed(key: str, title: str, what: str, problems: Sequence[Problem]) -> list[_Part]:
     lines = "".join(f"<li>{html.escape(str(problem))}</li>\n" for problem in problems)
-    what = f"<p>{title}, and in none of the tables, for these reasons:</p>"
-    return [_Part("left-out", title, f'<div id="left-out">\n{what}\n<ul>\n{lines}</ul>\n</div>')]
+    body = f'<div id="{key}">\n<p>{title}, {what}:</p>\n<ul>\n{lines}</ul>\n</div>'
+    return [_Part(key, title, body)] if problems else []
 
 
-def _problems(suites: Mapping[str, Results]) -> list[Problem]:
-    return [problem for results in suites.values() for problem in results.problems]
+def _runs(problems: Sequence[Problem]) -> int:
+    return len({problem.file.parent for problem in problems})
 
 
 def _facts(suites: Mapping[str, Results]) -> str:
@@ -250,7 +256,7 @@ def _facts(suites: Mapping[str, Results]) -> str:
         "games": f"{len({run.game for run in trained})} of {len(GAMES)}",
         "runs": f"{len(trained):,}",
         "finished": f"{sum(run.finished for run in trained):,}",
-        "left out": f"{len({problem.file.parent for problem in _problems(suites)}):,}",
+        "left out": f"{sum(_runs(results.fatal) for results in suites.values()):,}",
     }
     shown = "".join(f"<div><dt>{name}</dt><dd>{fact}</dd></div>\n" for name, fact in facts.items())
     return f"<dl>\n{shown}</dl>\n"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from repro.disk import TABLE_BYTES, open_to_read
+from repro.disk import TABLE_BYTES, one_line, open_to_read
 from repro.records import EVALUATIONS, LEARNING, LEARNING_BEFORE_0_2
 
 RANDOM = "random"  # preset, and weights, of the random player
@@ -24,7 +24,7 @@ _DTYPES: dict[str, Any] = {
     "completed": "bool",
 }  # fmt: skip
 _KEY = ["kind", "weights", "step", "episode"]
-_LARGEST_RETURN = 1e12  # beyond any score; sums of more would overflow
+LARGEST_VALUE = 1e12  # beyond any score or action value; sums of more would overflow
 _MEASURED = LEARNING[LEARNING.index("mean_max_q") : -1]  # what figures draw
 _NAMED_AT_MOST = 20  # bad lines of one file
 
@@ -33,17 +33,19 @@ _NAMED_AT_MOST = 20  # bad lines of one file
 class Problem:
     """Why a run is left out; ``line`` counts from 1, ``None`` for a file as a whole.
 
-    ``count`` is more than 1 where one problem stands for several lines.
+    ``count`` is more than 1 where one problem stands for several lines. One that ``spares`` the
+    run is of a file without which it can be shown.
     """
 
     file: Path
     line: int | None
     what: str
     count: int = 1
+    spares: bool = False
 
     def __str__(self) -> str:
         place = f"{self.file}, line {self.line}" if self.line else str(self.file)
-        return f"{place}: {self.what}"
+        return one_line(f"{place}: {self.what}")
 
 
 class UnsoundError(Exception):
@@ -106,8 +108,8 @@ def _not_learning(cells: list[str], columns: list[str], head: bool) -> str | Non
         if not _is_count(row[name]):
             return f"{name} {row[name]!r} is not a whole number"
     for name in _MEASURED:
-        if row.get(name) and not math.isfinite(_number(row[name])):
-            return f"{name} {row[name]!r} is not a finite number"
+        if row.get(name) and not abs(_number(row[name])) <= LARGEST_VALUE:
+            return f"{name} {row[name]!r} is not a finite number, or beyond any"
     return None
 
 
@@ -155,7 +157,7 @@ def read_evaluations(path: Path, growing: bool = False) -> pd.DataFrame:
             and set(table["kind"].cat.categories) <= set(_KINDS.categories)
             and set(table["weights"].cat.categories) <= set(_WEIGHTS.categories)
             and bool(table.notna().all(axis=None))
-            and bool((table["return"].abs() <= _LARGEST_RETURN).all())
+            and bool((table["return"].abs() <= LARGEST_VALUE).all())
             and bool(((counts >= 0) & (counts <= LARGEST_COUNT)).all(axis=None))
             and not bool((table["completed"] < (table["kind"] == "final")).any())
             and not bool(table.duplicated(_KEY).any())
@@ -224,6 +226,6 @@ def _wrong(cells: list[str]) -> str | None:
             return f"{name} {row[name]!r} is neither True nor False"
     if row["kind"] == "final" and row["completed"].lower() == "false":
         return "a final game that is not completed"
-    if not abs(_number(row["return"])) <= _LARGEST_RETURN:
+    if not abs(_number(row["return"])) <= LARGEST_VALUE:
         return f"return {row['return']!r} is not a finite number, or beyond any score"
     return None

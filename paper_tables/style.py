@@ -31,6 +31,7 @@ STYLE: Any = {
     "legend.fontsize": SMALL_POINTS,
     "legend.frameon": False,
     "hatch.linewidth": 0.4,
+    "text.parse_math": False,  # a label may be a stranger's
     "svg.hashsalt": "paper_tables",  # ids in the file are random without it
 }
 _METADATA: Mapping[str, Mapping[str, None]] = {"svg": {"Date": None}, "png": {"Software": None}}

@@ -33,7 +33,7 @@ def state(results: Results, game: str) -> str:
     """Say why a game has no score of ours: not run, unfinished, or left out as damaged."""
     if any(run.game == game for run in results.runs):
         return UNFINISHED
-    damaged = {problem.file.parent.parent.name for problem in results.problems}
+    damaged = {problem.file.parent.parent.name for problem in results.fatal}
     return LEFT_OUT if game in damaged else NOT_RUN
 
 

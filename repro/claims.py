@@ -13,6 +13,7 @@ from repro.config import Config, ConfigError
 from repro.game_log import Key, Log, Record
 from repro.records import RunDirectoryError
 from repro.run import Run, run_from
+from repro.values import LARGEST
 
 RANDOM = "random"  # preset and weights of the random player
 _BOOLEANS = {"True": True, "False": False}
@@ -248,4 +249,4 @@ def _evaluated(of: Subject, weights: str, step: int) -> bool:
 def _same(there: object, ours: float | None) -> bool:
     if ours is None or not isinstance(there, int | float) or isinstance(there, bool):
         return there is ours
-    return math.isclose(there, ours, rel_tol=1e-9, abs_tol=1e-9)
+    return abs(there) <= LARGEST and math.isclose(there, ours, rel_tol=1e-9, abs_tol=1e-9)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from repro import config, flags, games
+from repro import config, disk, flags, games, terminal
 from repro.flags import OneLineParser, count, natural
 from repro.records import RunDirectoryError
 from wrappers.protocol import ProtocolError
@@ -20,12 +20,16 @@ WRONG_USE = (games.UnknownGameError, config.ConfigError, ProtocolError, RunDirec
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    with terminal.plain():
+        return _run(list(sys.argv[1:] if argv is None else argv))
+
+
+def _run(arguments: list[str]) -> int:
     try:
         parsed = _parser(arguments).parse_args(arguments)
         return int(parsed.run(parsed))
     except WRONG_USE as error:
-        print(f"repro: {error}", file=sys.stderr)
+        print(f"repro: {disk.one_line(error)}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # whoever read our output has had enough
         sys.stderr.close()
@@ -176,7 +180,7 @@ def _play(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
         path = options.out or options.run_dir / "videos" / f"{options.weights}.mp4"
         made = play.record(trained, path, options.episode, options.frames)
         print(
-            f"{made['path']}: return {made['return']:g} after {made['frames']:,} frames, "
+            f"{disk.one_line(path)}: return {made['return']:g} after {made['frames']:,} frames, "
             f"{made['pictures']:,} pictures"
         )
         return 0
@@ -211,8 +215,9 @@ def _inspect(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
             options.stretch_steps, options.seed, options.device,
         )  # fmt: skip
         start, stop = found["stretch"]
+        folder = disk.one_line(options.run_dir / inspection.FOLDER)
         print(
-            f"{options.run_dir / inspection.FOLDER}: {found['steps']:,} steps of {found['game']}, "
+            f"{folder}: {found['steps']:,} steps of {found['game']}, "
             f"the value varies most from {start:,} to {stop - 1:,}"
         )
         return 0
@@ -234,7 +239,9 @@ def _doctor(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
         for check in doctor.examine(options.out):
             checks.append(check)
             if not options.json:
-                print(f"{check.status:<5} {check.name:<20} {check.found}", flush=True)
+                print(
+                    f"{check.status:<5} {check.name:<20} {disk.one_line(check.found)}", flush=True
+                )
                 if check.status != "ok" and check.remedy:
                     print(f"{'':<26} -> {check.remedy}")
         if options.json:

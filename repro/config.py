@@ -2,6 +2,7 @@
 
 import dataclasses
 import typing
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from repro.settings import AgentConfig, Config, ConfigError, TrainingConfig, settings
@@ -15,6 +16,8 @@ __all__ = [
     "ConfigError",
     "TrainingConfig",
     "before",
+    "check",
+    "check_types",
     "differences",
     "free",
     "from_dict",
@@ -143,12 +146,34 @@ def free() -> set[str]:
     return {f"{part}{item.name}" for _, part, item, _ in every if item.metadata["free"]}
 
 
+def check_types(parts: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse a value of another type than its field declares; fields may be missing.
+
+    Args:
+        parts: values as JSON gives them, by part ("" for those of none) and name.
+
+    Raises:
+        ConfigError: naming the field.
+    """
+    for owner, part, item, _ in settings(Config()):
+        values = parts.get(part.rstrip("."), {})
+        if item.name in values:
+            hint = typing.get_type_hints(type(owner))[item.name]
+            _declared(part + item.name, values[item.name], hint)
+
+
+def _declared(name: str, value: Any, kind: Any) -> Any:
+    """A value of the type that is declared. JSON knows no tuples; those fields get theirs back."""
+    if isinstance(value, list) and typing.get_origin(kind) is tuple:
+        value = tuple(value)
+    check(name, value, kind)
+    return value
+
+
 def _part(kind: type[Part], values: dict[str, Any], prefix: str) -> Part:
-    """One half of a configuration. JSON knows no tuples; those fields get theirs back."""
+    """One half of a configuration."""
     made = {**before().get(prefix.rstrip("."), {}), **values}
     hints = typing.get_type_hints(kind)
-    for name in made.keys() & hints:
-        if isinstance(made[name], list) and typing.get_origin(hints[name]) is tuple:
-            made[name] = tuple(made[name])
-        check(prefix + name, made[name], hints[name])
+    for name in [name for name in made if name in hints]:
+        made[name] = _declared(prefix + name, made[name], hints[name])
     return kind(**made)

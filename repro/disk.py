@@ -19,6 +19,7 @@ from typing import BinaryIO, TypeVar
 
 SMALL_BYTES = 1 << 24  # settings, provenance, marks: more than any has
 TABLE_BYTES = 1 << 30  # a table of a whole training has megabytes
+_LINE_LETTERS = 5_000  # a path has at most 4,096
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 _PAUSES_SECONDS = (0.1, 0.4, 1.5)
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe would be waited for
@@ -64,6 +65,20 @@ def writing(path: Path) -> Iterator[None]:
 def reason(error: Exception) -> str:
     """What went wrong, without the number and the path that an OSError has in its text."""
     return str(getattr(error, "strerror", None) or error)
+
+
+def one_line(text: object) -> str:
+    """A name, or a value out of a file, for a line that people read.
+
+    Without what would break the line, or command a terminal; if nobody would read it all, without
+    its middle.
+    """
+    shown = str(text)
+    if len(shown) > _LINE_LETTERS:
+        shown = f"{shown[: _LINE_LETTERS - 500]} ... {shown[-500:]}"
+    if shown.isprintable():
+        return shown
+    return "".join(letter if letter.isprintable() else "?" for letter in shown)
 
 
 def checksum(data: bytes) -> str:

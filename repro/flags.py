@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, NoReturn
 
-from repro import config
+from repro import config, disk
 from repro.values import LARGEST
 
 _MOST_THREADS = 1024  # more than any machine has for one process
@@ -20,7 +20,7 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """One line: what is wrong, and where help is."""
-        sys.stderr.write(f"{self.prog}: {message} (see {self.prog} --help)\n")
+        print(f"{self.prog}: {disk.one_line(message)} (see {self.prog} --help)", file=sys.stderr)
         sys.exit(2)
 
 

@@ -105,14 +105,16 @@ def find(name: str) -> Game:
     Raises:
         UnknownGameError: naming the nearest of the 49.
     """
-    plain = {_plain(key): game for game in GAMES.values() for key in (game.name, game.title)}
     wanted = _plain(name)
-    if wanted in plain:
-        return plain[wanted]
-    near = difflib.get_close_matches(wanted, plain, n=1, cutoff=0.5)
-    hint = f"did you mean {plain[near[0]].name!r}?" if near else "`repro games` lists them"
+    if wanted in _BY_NAME:
+        return _BY_NAME[wanted]
+    near = difflib.get_close_matches(wanted[:100], _BY_NAME, n=1, cutoff=0.5)
+    hint = f"did you mean {_BY_NAME[near[0]].name!r}?" if near else "`repro games` lists them"
     raise UnknownGameError(f"{name!r} is not one of the 49 games; {hint}")
 
 
 def _plain(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+_BY_NAME = {_plain(key): game for game in GAMES.values() for key in (game.name, game.title)}

@@ -32,7 +32,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,7 @@ TABLES = {
     "learning.csv": LEARNING,
 }
 VERIFIED = "verified.json"
+_DEEPEST = 16  # a configuration has three levels; whoever walks through more runs out of stack
 _SOUND = re.compile(r"[\w.,+-]*", re.ASCII)  # numbers and names, as they are written here
 
 
@@ -88,11 +89,22 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         value = json.loads(disk.read_text(path))
+        level = [value]
+        for _ in range(_DEEPEST):
+            level = [inner for outer in level for inner in _inside(outer)]
+        if level:
+            raise ValueError(f"more than {_DEEPEST} levels within each other")
     except (OSError, ValueError, RecursionError) as error:
         raise RunDirectoryError(f"cannot read {path}: {disk.reason(error)}") from error
     if not isinstance(value, dict):
         raise RunDirectoryError(f"{path} does not hold a JSON object")
     return value
+
+
+def _inside(value: Any) -> Collection[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 class Table:

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from repro import slurm
+from repro import slurm, terminal
+from repro.disk import one_line
 from repro.flags import count
 from repro.records import RunDirectoryError
 from repro.survey import STALE_SECONDS, STATES, Queue, RunStatus, Submission, submissions, survey
@@ -53,8 +54,11 @@ def add(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
         try:
             while True:
                 text = table(_chosen(options))
-                clear = "\x1b[H\x1b[2J" if sys.stdout.isatty() else ""
-                print(f"{clear}{options.suite} at {time.strftime('%F %T')}\n{text}\n", flush=True)
+                if sys.stdout.isatty():
+                    print("\x1b[H\x1b[2J", end="", file=terminal.raw(sys.stdout))
+                print(
+                    f"{one_line(options.suite)} at {time.strftime('%F %T')}\n{text}\n", flush=True
+                )
                 time.sleep(options.watch)
         except KeyboardInterrupt:
             return 0
@@ -102,15 +106,10 @@ def summary(found: Sequence[RunStatus]) -> str:
 
 def _cells(one: RunStatus) -> tuple[str, ...]:
     return (
-        _line(one.game), str(one.seed), one.state, f"{one.frames:,}", f"{one.planned_frames:,}",
+        one_line(one.game), str(one.seed), one.state, f"{one.frames:,}", f"{one.planned_frames:,}",
         _number(one.frames_per_second, 0), _number(one.last_percent), _number(one.best_percent),
-        _number(one.final_percent), _span(one.seconds_left), str(one.attempts), _line(one.note),
+        _number(one.final_percent), _span(one.seconds_left), str(one.attempts), one_line(one.note),
     )  # fmt: skip
-
-
-def _line(text: str) -> str:
-    """Without what would break a line of the table, or a terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _number(value: float | None, decimals: int = 1) -> str:

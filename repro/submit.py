@@ -16,6 +16,7 @@ from repro.survey import RunStatus, submissions, survey
 
 _LEFT_OUT = {"done", "queued", "requeued", "running"}
 _FOLDER = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
+_MOST_NAMES = 1_000  # of environments; each may be asked for with many seeds
 _VECTOR_BYTES = 1024  # of an observation that is no screen, generously
 
 
@@ -195,13 +196,16 @@ def read_games(words: Sequence[str], chosen: Config) -> list[str]:
         UnknownGameError: naming the nearest.
         ConfigError: if a file names none, or a name can be no folder's.
     """
-    names = [name for word in words for name in _named(word, chosen.environment == "atari")]
-    if chosen.environment == "atari":
-        names = [games.find(name).name for name in names]
+    atari = chosen.environment == "atari"
+    names = dict.fromkeys(name for word in dict.fromkeys(words) for name in _named(word, atari))
+    if atari:
+        return list(dict.fromkeys(games.find(name).name for name in names))
+    if len(names) > _MOST_NAMES:
+        raise ConfigError(f"{len(names):,} environments; at most {_MOST_NAMES:,} at a time")
     for name in names:
         if not _FOLDER.fullmatch(name):
             raise ConfigError(f"{name!r} is no environment's name, such as CartPole-v1")
-    return list(dict.fromkeys(names))
+    return list(names)
 
 
 def _named(word: str, atari: bool) -> list[str]:

@@ -14,9 +14,11 @@ from pathlib import Path
 from repro import evidence, games, job, lock, records, tails
 from repro.evidence import Evidence
 from repro.slurm import Queued
+from repro.values import LARGEST
 
 STATES = ("running", "queued", "requeued", "stale", "missing", "dead", "done")
 STALE_SECONDS = 600.0  # a training touches its lock every minute
+_FOLDER = re.compile(r"\w[\w.-]*", re.ASCII)
 _WORKING = {"RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STAGE_OUT", "SIGNALING"}
 _WATCHED = ("learning.csv", "train_episodes.csv", "evaluations.csv", ".lock")
 UNANSWERED_SECONDS = 300.0  # what sbatch did not answer for may come into the queue so late
@@ -100,6 +102,11 @@ def _submission(file: Path) -> Submission:
             raise TypeError("texts and counts are mixed up")
         if not "".join(texts).isprintable():  # no command could be given it
             raise ValueError("there is more than text")
+        if (
+            not all(map(_FOLDER.fullmatch, texts[2:]))
+            or not 0 <= min(counts) <= max(counts) <= LARGEST
+        ):
+            raise ValueError("no folder's name, or beyond any count")
         asked = file.stat().st_mtime if record.get("job") is None else None
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise records.RunDirectoryError(f"{file} is damaged; mend or remove it") from error

@@ -1,6 +1,7 @@
 """What watches a training: CSV rows, TensorBoard, the live line. Each sees every event."""
 
 import contextlib
+import sys
 import threading
 import time
 from collections import deque
@@ -13,7 +14,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from repro import measure
+from repro import measure, terminal
 from repro.agent import Agent
 from repro.config import Config
 from repro.loop import Event
@@ -227,7 +228,7 @@ class ProgressTracker:
     """
 
     def __init__(self, title: str, config: Config, episodes: EpisodeTracker, start: int) -> None:
-        self._console = Console(stderr=True)
+        self._console = Console(file=terminal.raw(sys.stderr))
         self._config = config
         self._episodes = episodes
         self._total = config.steps

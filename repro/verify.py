@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from repro import records
+from repro import disk, records
 from repro.flags import count
 from repro.records import RunDirectoryError
 
@@ -29,7 +29,7 @@ def add(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
 def _command(options: argparse.Namespace) -> int:
     def say(line: str) -> None:
         if not options.json:
-            print(line, flush=True)
+            print(disk.one_line(line), flush=True)
 
     folders = list(dict.fromkeys(run for path in options.runs for run in _runs(path)))
     verdicts = []
@@ -38,7 +38,8 @@ def _command(options: argparse.Namespace) -> int:
         for problem in verdict.problems:
             print(f"repro: {problem}", file=sys.stderr, flush=True)
         if verdict.state == "unverifiable":
-            print(f"repro: {verdict.run}: {verdict.notes[-1]}", file=sys.stderr, flush=True)
+            said = disk.one_line(f"{verdict.run}: {verdict.notes[-1]}")
+            print(f"repro: {said}", file=sys.stderr, flush=True)
         say(_summary(verdict))
     if options.json:
         print(json.dumps([dataclasses.asdict(one) for one in verdicts], indent=2))

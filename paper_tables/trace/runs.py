@@ -1,6 +1,5 @@
 """Runs of ours as curves: finished or in progress, read without a lock and without a change."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ import pandas as pd
 from paper_tables.caveats import departures
 from paper_tables.collect import Results
 from paper_tables.reading import Run, read_setup
-from paper_tables.rows import RANDOM, UnsoundError, read_evaluations
+from paper_tables.rows import LARGEST_VALUE, RANDOM, UnsoundError, read_evaluations
 from paper_tables.trace import original
 from repro.games import GAMES
 from repro.records import RunDirectoryError, read_rows, runs
@@ -86,7 +85,7 @@ def traced(run: Run) -> Traced | None:
             columns=list(original.LOGGED),
             dtype="float64",
         )
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise RunDirectoryError(f"{path} is damaged: {error}") from error
     if not logged.index.is_unique:
         raise RunDirectoryError(f"{path} is damaged: it has rows of one step twice")
@@ -139,9 +138,9 @@ def _number(text: str) -> float:
     """A cell; NaN if it is empty.
 
     Raises:
-        ValueError: if it is not a finite number.
+        ValueError: if it is not a finite number, or beyond any that is logged.
     """
     value = float(text or "nan")
-    if text and not math.isfinite(value):
-        raise ValueError(f"{text!r} is not a finite number")
+    if text and not abs(value) <= LARGEST_VALUE:
+        raise ValueError(f"{text!r} is not a finite number, or beyond any")
     return value

@@ -20,6 +20,7 @@ from paper_tables.trace.rule import (
     comparisons,
 )
 from paper_tables.trace.runs import Traced
+from repro.disk import one_line
 from repro.games import GAMES
 from repro.records import LAYERS
 
@@ -118,7 +119,7 @@ def _values(one: Comparison) -> dict[str, Any]:
 
 def _said(trace: Trace, one: Traced, judged: Judgement) -> str:
     """The verdict on a run, why, and what its settings have to do with it."""
-    name, last = f"{one.title} ({one.run.path})", one.last_step
+    name, last = f"{one.title} ({one_line(one.run.path)})", one.last_step
     if judged.verdict == "apart":
         lines = [f"{name}: apart from the original."]
         lines += [f"  {_apart(late)}" for late in judged.apart.values()]

@@ -301,6 +301,9 @@ def test_many_bad_lines_are_counted_not_listed(suite):
     assert found[-1][2] == "and 80 more lines like these"
 
 
+SOUND = {"protocol": {"noop_max_frames": 30}, "training": {"frames": 4}, "agent": {"minibatch": 2}}
+
+
 @pytest.mark.parametrize(
     "changed",
     [
@@ -308,6 +311,10 @@ def test_many_bad_lines_are_counted_not_listed(suite):
         {"seed": "0"}, {"seed": True}, {"schema": True}, {"config": {"training": {"frames": "x"}}},
         {"config": {"protocol": {"a": 1}, "agent": {"a": 1}, "training": {"frames": -5}}},
         {"config": {"protocol": {"action_repeat_frames": "x"}}},
+        {"preset": ["nature"]}, {"config": SOUND | {"agent": {"replay_steps": "x"}}},
+        {"config": SOUND | {"agent": {"learning_rate": [0.1]}}},
+        {"config": SOUND | {"agent": {"minibatch": 10**400}}},
+        {"config": SOUND | {"environment": {}}, "preset": None},
     ],
 )  # fmt: skip
 def test_any_nonsense_in_config_json_is_a_problem_and_no_crash(suite, changed):

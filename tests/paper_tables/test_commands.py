@@ -1,6 +1,7 @@
 """`repro tables`, `figures`, `report` and `compare`, run as a person runs them."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,9 +13,9 @@ ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden"
 
 
-def repro(*words, cwd=ROOT):
+def repro(*words, cwd=ROOT, env=None):
     command = [sys.executable, "-m", "repro.cli", *map(str, words)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, env=env)
 
 
 def made_up(suite):
@@ -113,7 +114,7 @@ def test_compare_prints_both_tables(suite):
 
 def test_figures_writes_each_as_svg_and_png(suite):
     folder = made_up(suite)
-    done = repro("figures", folder, "--games", "breakout", "Pong")
+    done = repro("figures", folder, "--games", "breakout", *["Pong", "pong"] * 1000)
     assert done.returncode == 0, done.stderr
     expected = {f"{n}.{e}" for n in ("fig2", "fig3", "curves", "profiles") for e in ("svg", "png")}
     assert {path.name for path in (folder / "figures").iterdir()} == expected
@@ -134,6 +135,21 @@ def test_report_holds_tables_figures_and_every_run(suite):
     assert page.count("data:image/svg+xml;base64,") == 4
 
 
+def test_a_report_has_the_same_bytes_in_every_process(suite):
+    folder = made_up(suite)
+    since = [
+        {"time": "2026-01-03", "step": 9, **dict.fromkeys(["commit", "device", "python"], "x")}
+    ]
+    provenance = folder / "pong" / "seed-0" / "provenance.json"
+    provenance.write_text(json.dumps({"libraries": {}, "continued": since}))
+    pages = set()
+    for seed in "012":
+        assert repro("report", folder, env=os.environ | {"PYTHONHASHSEED": seed}).returncode == 0
+        pages.add((folder / "report.html").read_bytes())
+    assert len(pages) == 1
+    assert b"at step 9: commit, device, python" in pages.pop()
+
+
 def test_the_figures_of_an_inspected_run_are_drawn_from_the_committed_data(tmp_path):
     done = repro("figures", "results/nature", "--out", tmp_path)
     assert done.returncode == 0, done.stderr
@@ -143,7 +159,7 @@ def test_the_figures_of_an_inspected_run_are_drawn_from_the_committed_data(tmp_p
 
 
 @pytest.mark.parametrize("lost", ["embedding.csv", "a screen"])
-def test_a_run_whose_inspection_lost_a_file_is_named_or_left_out(tmp_path, lost):
+def test_a_run_whose_inspection_lost_a_file_is_drawn_without_it(tmp_path, lost):
     for game in ("pong", "breakout"):
         shutil.copytree(ROOT / "results" / "nature" / game, tmp_path / game)
     folder = tmp_path / "pong" / "seed-0" / "inspection"
@@ -151,19 +167,16 @@ def test_a_run_whose_inspection_lost_a_file_is_named_or_left_out(tmp_path, lost)
     file = folder / lost if "." in lost else folder / "screens" / f"step-{screens[-1]:06d}.png"
     file.unlink()
     done = repro("figures", tmp_path, "--out", tmp_path / "out")
-    assert done.returncode == 1
-    problem, verdict = done.stderr.splitlines()
+    assert done.returncode == 0, done.stderr
+    (problem,) = done.stderr.splitlines()
     assert str(file) in problem
     assert "repro inspect" in problem
-    assert "1 problem in 1 run" in verdict
-    assert not (tmp_path / "out").exists()
-    done = repro("figures", tmp_path, "--out", tmp_path / "out", "--leave-out-damaged")
-    assert done.returncode == 0, done.stderr
-    drawn = {file.stem for file in (tmp_path / "out").glob("fig4-*.svg")}
-    assert drawn == {"fig4-breakout-seed-0"}
+    drawn = {file.stem for file in (tmp_path / "out").glob("*.svg")}
+    assert {"fig4-breakout-seed-0", "fig2", "curves"} <= drawn
+    assert "fig4-pong-seed-0" not in drawn
     # Tables need no pictures.
     done = repro("tables", tmp_path, "--out", tmp_path / "tables")
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_suite_of_random_play_is_no_suite_of_trainings():

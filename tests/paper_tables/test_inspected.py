@@ -1,6 +1,8 @@
 """Pictures of an inspection: every state, screen and value where it belongs."""
 
 import json
+import struct
+import zlib
 from itertools import combinations
 
 import numpy as np
@@ -149,6 +151,19 @@ def test_every_action_has_a_bar_at_every_mark_and_the_highest_stands_out(folder)
     assert [label.get_text() for label in panels[0].get_yticklabels()] == ACTIONS
 
 
+@pytest.mark.parametrize("name", [r"$\frac{$", "$x_1$", "\x1b[2J"])
+def test_the_name_of_an_action_is_drawn_as_it_stands(folder, tmp_path, name):
+    change(folder, actions=[name, *ACTIONS[1:]])
+    play = pd.read_csv(folder / "play.csv").rename(columns={"q_NOOP": f"q_{name}"})
+    play.to_csv(folder / "play.csv", index=False)
+    figure = inspected.action_values(folder)
+    labels = figure.axes[4].get_yticklabels()
+    assert [one.get_text() for one in labels] == [name.replace("\x1b", "?"), *ACTIONS[1:]]
+    assert not any(one.get_parse_math() for one in labels)
+    svg, png = style.save(figure, tmp_path, "figure")
+    assert svg.stat().st_size > 1_000 < png.stat().st_size
+
+
 def test_values_that_hardly_differ_are_written_so_that_they_do(folder):
     play = table(folder, "play.csv")
     for index, name in enumerate(ACTIONS):
@@ -186,6 +201,25 @@ def empty_cell(path):
     table.to_csv(path, index=False)
 
 
+def set_value(path, column, value):
+    table = pd.read_csv(path).astype({column: float})
+    table.loc[[5, 130], column] = [value, -value]
+    table.to_csv(path, index=False)
+
+
+def backwards(path):
+    pd.read_csv(path)[::-1].to_csv(path, index=False)
+
+
+def giant(path):
+    """A second header says that the picture is larger; the decoder believes the last one."""
+    data = path.read_bytes()
+    size = struct.pack(">II", 60_000, 60_000) + data[24:29]
+    header = b"IHDR" + size
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    path.write_bytes(data[:33] + chunk + data[33:])
+
+
 DAMAGE = {
     "no folder": ("inspection.json", lambda f: f.rename(f.with_name("elsewhere"))),
     "no json": ("inspection.json", lambda f: (f / "inspection.json").unlink()),
@@ -200,6 +234,33 @@ DAMAGE = {
     "a stretch backwards": ("inspection.json", lambda f: change(f, stretch=[10, 5])),
     "no weights": ("inspection.json", lambda f: change(f, weights="banana")),
     "an action twice": ("inspection.json", lambda f: change(f, actions=[*ACTIONS, ACTIONS[0]])),
+    "a stretch without end": ("inspection.json", lambda f: change(f, stretch=[0, 10**11])),
+    "a stretch of halves": ("inspection.json", lambda f: change(f, stretch=[0.5, 20.5])),
+    "an infinite mark": ("inspection.json", lambda f: change(f, marks=[float("inf")])),
+    "a text for a mark": ("inspection.json", lambda f: change(f, marks=["121"])),
+    "marks without end": ("inspection.json", lambda f: change(f, marks=MARKS * 10**5)),
+    "screens without end": ("inspection.json", lambda f: change(f, screens=SCREENS * 10**5)),
+    "a huge step": ("inspection.json", lambda f: change(f, weights_step=10**400)),
+    "a list of seeds": ("inspection.json", lambda f: change(f, run_seed=[3])),
+    "an action of lists": ("inspection.json", lambda f: change(f, actions=[["NOOP"], ["FIRE"]])),
+    "an endless action": ("inspection.json", lambda f: change(f, actions=["x" * 10**6])),
+    "actions without end": (
+        "inspection.json",
+        lambda f: change(f, actions=[f"A{n}" for n in range(10**5)]),
+    ),
+    "depth without end": (
+        "inspection.json",
+        lambda f: (f / "inspection.json").write_text('{"marks": ' + "[" * 500 + "]" * 500 + "}"),
+    ),
+    "values beyond numbers": ("play.csv", lambda f: set_value(f / "play.csv", "value", 1e308)),
+    "places beyond numbers": (
+        "embedding.csv",
+        lambda f: set_value(f / "embedding.csv", "x", 1e308),
+    ),
+    "steps in disorder": ("play.csv", lambda f: backwards(f / "play.csv")),
+    "steps that are none": ("play.csv", lambda f: set_value(f / "play.csv", "step", 0.5)),
+    "a header without end": ("play.csv", lambda f: (f / "play.csv").write_text("a," * 10**6)),
+    "a giant screen": ("step-000121.png", lambda f: giant(f / "screens/step-000121.png")),
     "an action untold": ("play.csv", lambda f: change(f, actions=ACTIONS[1:])),
     "a state twice": ("embedding.csv", lambda f: doubled_row(f / "embedding.csv")),
     "a map of one point": ("embedding.csv", lambda f: in_one_place(f / "embedding.csv")),

@@ -3,6 +3,7 @@
 import csv
 import html.parser
 import io
+import re
 import shutil
 import subprocess
 
@@ -34,10 +35,10 @@ def test_markdown_is_aligned_and_shows_gaps(table):
     assert render.markdown(table).splitlines() == [
         "## A title & more",
         "",
-        "| name                        | score, % | runs |",
-        "| --------------------------- | -------: | ---: |",
-        "| plain                       |  1,234.6 |    1 |",
-        "| a\\|b & <i>50%</i> #1_{x}~^\\ |  not run |   20 |",
+        "| name                           | score, % | runs |",
+        "| ------------------------------ | -------: | ---: |",
+        "| plain                          |  1,234.6 |    1 |",
+        "| a\\|b & \\<i>50%\\</i> #1_{x}~^\\\\ |  not run |   20 |",
         "",
         "A note: 5% < 6%.",
     ]
@@ -89,6 +90,76 @@ def test_latex_escapes_and_uses_booktabs(table):
     assert r"\#1\_\{x\}\textasciitilde{}\textasciicircum{}\textbackslash{}" in text
     for rule in (r"\toprule", r"\midrule", r"\bottomrule"):
         assert text.count(rule) == 1
+
+
+FORGED = {
+    "a new row": "x |\n| Pong | 999.0 |",
+    "a cell": "x\\| 999.0 ",
+    "a formula": "=HYPERLINK(1)",
+    "a sum": "+1+cmd|' /C calc'!A0",
+    "a difference": "-2+3",
+    "a name": "@SUM(A1)",
+    "a formula on the next line": "x\r=1",
+    "a picture": "![x](https://example.org/x.png)",
+    "HTML": "<script>alert(1)</script>",
+    "LaTeX": "\\input{/etc/passwd} \\\\ \\end{tabular}",
+    "a length": "[2pt] x",
+    "no letter of LaTeX": "\u4e2d \u2713",
+    "a command to a terminal": "\x1b]0;title\x07\x9b2J",
+    "half a letter": "\ud800",
+}
+
+
+def hostile(text):
+    frame = pd.DataFrame(
+        {"name": [text, "plain"], "score": [-1.5, -2.0], "row": [text, "-3.5e-05"]}
+    )
+    columns = (Column("name", text), Column("score", "score", 1), Column("row", "row"))
+    return Table("key", text, frame, columns, (text,))
+
+
+def split_by_the_specification(row):
+    """The cells of a row of GitHub's Markdown: a bar parts them unless a backslash is before it,
+    which no other backslash takes away."""
+    return re.findall(r"((?:\\[!-/:-@\[-`{-~]|[^|])*)\|", row[1:])
+
+
+@pytest.mark.parametrize("text", FORGED.values(), ids=FORGED)
+def test_no_text_forges_a_row_a_cell_or_a_formula(text):
+    table = hostile(text)
+    lines = render.markdown(table).splitlines()
+    rows = [line for line in lines if line.startswith("|")]
+    assert len(lines) == len(rows) + 4 == 8  # a title, a note, and an empty line after each
+    assert {len(split_by_the_specification(row)) for row in rows} == {3}
+    assert not re.search(r"(?<!\\)(<\w|\[)", "\n".join(lines))
+    head, first, second = csv.reader(io.StringIO(render.csv(table), newline=""))
+    assert head == ["name", "score", "row"]
+    assert not first[0].startswith(tuple("=+-@\t\r"))
+    assert (first[1], second) == ("-1.5", ["plain", "-2.0", "-3.5e-05"])
+    found = Cells()
+    found.feed(render.html(table))
+    assert len(found.cells) == 9
+    assert found.tags.isdisjoint({"script", "img"})
+    for face in render.FACES.values():
+        shown = face(table)
+        assert all(letter == "\n" or letter.isprintable() for letter in shown)
+        assert "-1.5" in shown
+
+
+@pytest.mark.parametrize("text", FORGED.values(), ids=FORGED)
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_shows_any_text_as_text(text, tmp_path):
+    document = render.latex_document([hostile(text)])
+    (tmp_path / "key.tex").write_text(render.latex(hostile(text)))
+    (tmp_path / "tables.tex").write_text(document)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "tables.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2_000:]
+    assert "passwd" not in done.stdout
+
+
+def test_a_text_that_nobody_would_read_is_cut():
+    assert len(render.markdown(hostile("x" * 1_000_000))) < 100_000
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import html
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -196,6 +197,41 @@ def test_a_run_that_went_on_elsewhere_says_what_changed(suite):
     assert changes == "at step 125,000: device; at step 250,000: threads"
 
 
+STRANGE = {
+    "a list": ["a", "b"], "lists in lists": [[1], {}], "an object": {"a": [1]}, "huge": 10**400,
+    "a fraction": 0.5, "no number": math.nan, "deep": json.loads("[" * 90 + "]" * 90),
+    "lists for steps": [{"step": [1]}], "no step": [{"device": "x"}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("value", STRANGE.values(), ids=STRANGE)
+@pytest.mark.parametrize(
+    "field", ["device", "threads", "dirty", "commit", "libraries", "continued"]
+)
+def test_strange_provenance_is_named_and_the_run_shown_without_it(suite, field, value):
+    suite.run("breakout", 0, final=[1.0])
+    path = suite.run("pong", 0, final=[1.0]) / "provenance.json"
+    path.write_text(json.dumps(PROVENANCE | {field: value}))
+    results = collect(suite.folder)
+    read = Reader(page(results))
+    rows = read.body("runs")
+    assert [row[0] for row in rows] == ["Breakout", "Pong"]
+    assert set(rows[1][6:]) == {""}
+    (said,) = [text for text in read.texts if text.startswith(str(path))]
+    assert "the run is shown without it" in said
+    assert results.fatal == ()
+    assert "1 file that cannot be used" in read.texts
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000, "", "\x00", '{"threads": 1e999}'])
+def test_provenance_that_is_no_object_is_named_too(suite, text):
+    path = suite.run("pong", 0, final=[1.0]) / "provenance.json"
+    path.write_text(text)
+    results = collect(suite.folder)
+    assert [problem.file for problem in results.problems] == [path]
+    assert len(results.runs) == 1
+
+
 def test_every_setting_is_listed_with_all_its_values(results):
     rows = Reader(page(results)).body("protocol")
     assert ["run", "environment", "atari"] in rows
@@ -252,7 +288,7 @@ def hostile(results):
         game=HOSTILE,
         preset=HOSTILE,
         settings={HOSTILE: {HOSTILE: HOSTILE}},
-        provenance={"commit": HOSTILE, "libraries": HOSTILE, "processor": [HOSTILE]},
+        provenance={"commit": HOSTILE, "libraries": {"torch": HOSTILE}, "processor": HOSTILE},
     )
     problem = Problem(Path(HOSTILE), 1, HOSTILE)
     results = replace(results, runs=(run,), episodes=results.episodes[:0], problems=(problem,))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from command_line import executable, use
 
-from repro import config, flags, machine, records, site, slurm, submit
+from repro import config, flags, games, machine, records, site, slurm, submit
 from repro.config import ConfigError
 from repro.replay import ReplayMemory
 from repro.run import Run
@@ -255,6 +255,19 @@ def test_games_by_name_by_file_and_all(tmp_path):
     assert submit.read_games([str(listed), "pong"], nature) == ["pong", "space_invaders"]
     assert len(submit.read_games(["all"], nature)) == 49
     assert submit.read_games(["CartPole-v1"], config.preset("cartpole")) == ["CartPole-v1"]
+
+
+def test_a_list_of_a_million_lines_is_read_or_refused(tmp_path, monkeypatch):
+    listed, looked_up = tmp_path / "games.txt", []
+    known = games.find
+    monkeypatch.setattr(games, "find", lambda name: looked_up.append(name) or known(name))
+    listed.write_text("Pong\npong\n" * 500_000)
+    nature = config.preset("nature")
+    assert submit.read_games([str(listed)] * 10_000, nature) == ["pong"]
+    assert looked_up == ["Pong", "pong"]
+    listed.write_text("".join(f"Env{number}-v1\n" for number in range(1_000_000)))
+    with pytest.raises(ConfigError, match="1,000,000 environments; at most 1,000"):
+        submit.read_games([str(listed)], config.preset("cartpole"))
 
 
 def test_changedthat_were_written_are_read_back():

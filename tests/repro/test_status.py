@@ -355,7 +355,9 @@ def test_a_damaged_marker_is_named_and_not_submitted(tmp_path, capsys, content):
     [
         {"name": 5}, {"name": None}, {"frames": None}, {"frames": "x"}, {"cluster": 3},
         {"elements": None}, {"elements": [["pong", 0]]}, {"elements": [[["pong", "0"]]]},
-        {"elements": [[[1, 0]]]}, {"elements": 7},
+        {"elements": [[[1, 0]]]}, {"elements": 7}, {"frames": 10**400}, {"frames": -1},
+        {"elements": [[["po\0ng", 0]]]}, {"elements": [[["../pong", 0]]]},
+        {"elements": [[["pong", 10**400]]]}, {"elements": [[["\ud800", 0]]]},
     ],
 )  # fmt: skip
 def test_a_damaged_record_of_a_submission_is_one_line(tmp_path, capsys, change):

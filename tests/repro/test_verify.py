@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import math
 import os
 import shutil
 import signal
@@ -429,7 +430,7 @@ def test_a_network_chosen_for_its_final_games(capfd, run):
 
 
 @pytest.mark.parametrize("number", ["mean_return", "sd_return", "episodes"])
-@pytest.mark.parametrize("value", [1e9, None, "3", True])
+@pytest.mark.parametrize("value", [1e9, None, "3", True, 10**400, math.inf])
 def test_each_number_of_the_score(capfd, run, number, value):
     done = json.loads((run / DONE).read_text())
     (run / DONE).write_text(json.dumps(done | {number: value}))

@@ -1,0 +1,39 @@
+"""The one door to the terminal: nothing that is printed can command it.
+
+Names of folders and values in files may be a stranger's, whichever command shows them.
+"""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import IO, Any
+
+
+class _Plain:
+    """A stream of text on which control characters become question marks."""
+
+    def __init__(self, raw: Any) -> None:
+        self.raw = raw
+
+    def write(self, text: str) -> int:
+        """Write the text; returns how long it was."""
+        if not text.isprintable():
+            text = "".join(one if one.isprintable() or one in "\n\t" else "?" for one in text)
+        self.raw.write(text)
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.raw, name)
+
+
+@contextlib.contextmanager
+def plain() -> Iterator[None]:
+    """Let nothing but text pass standard output and standard error."""
+    out, err = (stream and _Plain(stream) for stream in (sys.stdout, sys.stderr))
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        yield
+
+
+def raw(stream: IO[str]) -> IO[str]:
+    """A stream as it was before, for a live line of our own."""
+    return stream.raw if isinstance(stream, _Plain) else stream
