@@ -14,7 +14,7 @@ import pandas as pd
 from paper_tables import render
 from paper_tables.collect import Problem, Results, Run
 from paper_tables.render import Column, Table, counted
-from repro import done, records
+from repro import config, done, records
 from repro.games import GAMES
 
 _PAGE = Path(__file__).parent / "page"
@@ -108,9 +108,14 @@ def report(
 
 
 def settings(results: Results) -> Table:
-    """Every setting of the runs; where they differ, each value and how many runs have it."""
+    """Every setting of the runs; where they differ, each value and how many runs have it.
+
+    But for those that bear on nothing, such as where checkpoints are.
+    """
+    free = config.free()
     flat = [_flat(run.settings) for run in results.runs]
-    names = dict.fromkeys(name for one in flat for name in one)  # a set that keeps the order
+    # A set that keeps the order.
+    names = dict.fromkeys(name for one in flat for name in one if ".".join(name) not in free)
     rows = []
     for part, name in names:
         values = Counter(one.get((part, name), _UNKNOWN) for one in flat)

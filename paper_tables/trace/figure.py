@@ -18,6 +18,7 @@ from repro.records import LAYERS
 _MILLIONS_PER_STEP = 4e-6  # emulator frames
 _LEAST_STEPS = 100_000  # that are shown
 _BEYOND = 1.15  # times as far as ours came is shown of the original
+_LEAST_GROWTH = 0.02  # that fills a panel: less is no growth, and looks like none
 
 
 @matplotlib.rc_context(style.STYLE)
@@ -45,6 +46,7 @@ def draw(trace: Trace) -> Figure:
         axes.set_title(title, loc="left")
         _original(axes, trace.original[column].loc[:last], style.ORIGINAL.colour)
         _ours(axes, [one.curve[column] for one in trace.runs], style.OURS.colour, ours)
+        _show(axes, 0.0)
     panels[-1].set_title("growth of the mean absolute weight of each layer", loc="left")
     _growth(panels[-1], trace, last)
     for axes in panels:
@@ -74,6 +76,7 @@ def overview(traces: Sequence[Trace]) -> Figure:
         upper.set_title(f"{GAMES[trace.game].title}: {trace.verdict}", loc="left")
         _original(upper, trace.original["v"].loc[:last], style.ORIGINAL.colour)
         _ours(upper, [one.curve["v"] for one in trace.runs], style.OURS.colour, style.OURS.label)
+        _show(upper, 0.0)
         _growth(lower, trace, last)
         for axes in (upper, lower):
             style.tidy(axes, 4)
@@ -99,6 +102,13 @@ def _growth(axes: Axes, trace: Trace, last: float) -> None:
         of = ("mean_growth", layer)
         _original(axes, logged[of], colour)
         _ours(axes, [one[of] for one in mine], colour, layer.replace("_", " "))
+    _show(axes, 0.0, _LEAST_GROWTH)
+
+
+def _show(axes: Axes, *values: float) -> None:
+    """Have these on the axis, so that a small difference does not look like a large one."""
+    axes.update_datalim([(0.0, value) for value in values], updatex=False)
+    axes.autoscale_view()
 
 
 def _last_step(trace: Trace) -> float:

@@ -60,7 +60,9 @@ LEDGER_NATURE = {
     "training.heldout_states": 500,
 }
 # Of our own making: how often rows and checkpoints are written changes no result.
-OURS = {"training.log_every_steps", "training.checkpoint_every_steps"}
+OURS = {
+    "training.log_every_steps", "training.checkpoint_every_steps", "training.checkpoint_dir",
+}  # fmt: skip
 
 # Rows that say how something is done and leave nothing to choose: the order within a step,
 # greedy ties, the random player's rate (a constant of its own), and what is logged.
@@ -266,6 +268,8 @@ def test_every_field_has_a_flag_that_sets_it_and_nothing_else():
             wanted, words = not value, [flag.replace("--", "--no-", 1) if value else flag]
         elif isinstance(value, tuple):
             wanted, words = (0.25, 0.5, 0.25), [flag, "0.25", "0.5", "0.25"]
+        elif isinstance(value, str) and not choices:
+            wanted, words = "some/where", [flag, "some/where"]
         elif item.name in ("max_pool_frames",) or isinstance(value, str):
             wanted = next(choice for choice in choices if choice != value)
             words = [flag, str(wanted)]
