@@ -42,7 +42,8 @@ class RunDirectory:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock.take()
             if not self.begun():
-                write_json(self.path / "config.json", self.identity)
+                digest = done.digest(self.identity)
+                write_json(self.path / done.CONFIG, {**self.identity, "sha256": digest})
             disk.remove_torn(self.path)
         except OSError as error:
             self.__exit__()
@@ -85,7 +86,9 @@ class RunDirectory:
                 f"{self.path} has files but no config.json, so it is not a run; "
                 "choose another --out"
             )
-        if changed := differences(read_json(file), self.identity, self.defaults):
+        there = read_json(file)
+        there.pop("sha256", None)
+        if changed := differences(there, self.identity, self.defaults):
             raise RunDirectoryError(
                 f"{self.path} belongs to another configuration ({'; '.join(changed[:4])}); "
                 "choose another --out, or repeat the command that made it"

@@ -15,11 +15,12 @@ from repro import disk, records
 from repro.records import RunDirectoryError
 
 NAME = "done.json"
+CONFIG = "config.json"  # has a digest of itself, for runs that are not finished
 WEIGHTS = ("best.safetensors", "last.safetensors")
 GROWING = ("evaluations.csv", "games.zst")  # `repro evaluate` adds to them
-SHOWN = ("config.json", *records.TABLES, "games.zst")  # what is made of a run without a network
+SHOWN = (CONFIG, *records.TABLES, "games.zst")  # what is made of a run without a network
 FILES = (*SHOWN, *WEIGHTS)
-SCORED = ("config.json", *GROWING, NAME)  # what a score rests on
+SCORED = (CONFIG, *GROWING, NAME)  # what a score rests on
 _REMEDY = "restore it, or repeat the command that made the run: it writes this file again"
 
 
@@ -103,6 +104,9 @@ def changes(folder: Path, names: Collection[str]) -> Iterator[str]:
     except DamagedMarkerError as error:
         yield str(error)
         return
+    if CONFIG in names and (change := _config_change(folder / CONFIG)):
+        yield change
+        return
     for name in names:
         path = folder / name
         if name not in digests or (name in WEIGHTS and not path.exists()):
@@ -112,6 +116,18 @@ def changes(folder: Path, names: Collection[str]) -> Iterator[str]:
                 yield f"{path} is not as it was when the run was finished (SHA-256); restore it"
         except OSError as error:
             yield f"cannot read {path}: {disk.reason(error)}"
+
+
+def _config_change(path: Path) -> str:
+    """What is wrong with a configuration by its own digest, which one before 0.3 has not."""
+    try:
+        found = records.read_json(path)
+    except RunDirectoryError as error:
+        return str(error) if path.exists() else ""
+    own = found.pop("sha256", None)
+    return (
+        f"{path} is not as it was written; restore it" if own not in (None, digest(found)) else ""
+    )
 
 
 def digests(folder: Path, names: Collection[str]) -> dict[str, str]:
@@ -127,8 +143,13 @@ def _write(folder: Path, found: dict[str, Any], names: Collection[str]) -> dict[
 
 
 def _own(found: Mapping[str, Any]) -> str:
-    """Digest of what the file holds besides this one, whatever the order of its keys."""
+    """Digest of what the file holds besides this one."""
     others = dict(found)
     if isinstance(found.get("sha256"), dict):
         others["sha256"] = {name: one for name, one in found["sha256"].items() if name != NAME}
-    return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
+    return digest(others)
+
+
+def digest(values: Mapping[str, Any]) -> str:
+    """SHA-256 of JSON values, whatever the order of their keys."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

@@ -97,7 +97,10 @@ def other_version(of: Subject) -> str:
     libraries = _made_with(of).get("libraries")
     there = libraries.get("ale-py") if isinstance(libraries, dict) else None
     here = provenance.version("ale-py")
-    return "" if there == here else f"made with ale-py {there}, played again with {here}"
+    made = (
+        f"made with ale-py {there}" if there else "provenance.json does not say with which ale-py"
+    )
+    return "" if there == here else f"{made}, played again with {here}"
 
 
 def _made_with(of: Subject) -> dict[str, Any]:

@@ -236,8 +236,8 @@ def _bytes(path: Path, expected: str) -> bytes:
     """What is in a file, which must have that checksum."""
     try:
         data = disk.read_bytes(path)
-    except FileNotFoundError as error:
-        raise DamageError(f"{path.name} cannot be read: it is missing") from error
+    except (FileNotFoundError, disk.ForeignFileError) as error:
+        raise DamageError(f"{path.name} cannot be read: {disk.reason(error)}") from error
     if checksum(data) != expected:
         raise DamageError(f"{path.name} is not as it was written")
     return data

@@ -22,6 +22,7 @@ def test_entering_writes_the_configuration(tmp_path):
     with RunDirectory(path, IDENTITY) as run:
         assert run.done() is None
         config = json.loads((path / "config.json").read_text())
+        assert len(config.pop("sha256")) == 64
         assert config == {"schema": 1, **IDENTITY}
         records.write_json(path / "done.json", {"mean_return": 1.0})
         assert run.done() == {"mean_return": 1.0}
