@@ -60,7 +60,7 @@ def complete(run: Run, place: RunDirectory, device: str, stop: Stop) -> dict[str
 
 def _refuse_unfinished(run: Run, place: RunDirectory, agent: Agent) -> None:
     there = ", ".join(records.earned(place.path))
-    what, last = "the training had not come to its end", place.path / "last.safetensors"
+    what, last = "its weights are not those of its end", place.path / "last.safetensors"
     try:
         if weights_file.load(last, agent.network) >= run.config.steps:
             return
