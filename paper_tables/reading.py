@@ -99,9 +99,9 @@ def read_setup(folder: Path) -> tuple[Run, dict[str, Any] | None]:
     Raises:
         UnsoundError: with all that is wrong.
     """
-    _unchanged(folder)
     config, made = _json(folder / "config.json"), origin.read(folder / "provenance.json")
     done = _json(folder / "done.json") if (folder / "done.json").exists() else None
+    _unchanged(folder)
     return _run(folder, config, made, done), done
 
 

@@ -272,10 +272,7 @@ def _protocol(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
 
 def _add_trained(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "run_dir",
-        type=Path,
-        metavar="RUN",
-        help="such as results/nature/pong/seed-0",
+        "run_dir", type=Path, metavar="RUN", help="such as results/nature/pong/seed-0"
     )
     parser.add_argument(
         "--weights", choices=("best", "last"), default="best",

@@ -69,16 +69,16 @@ def read(suite: Path, game: str, seed: int) -> Evidence:
 
     def told(path: Path, parse: Callable[[Path], T], nothing: T) -> T:
         try:
-            return parse(path) if path.exists() else nothing
+            return parse(path) if path.exists() and path.name not in damaged else nothing
         except _DAMAGE:
             damaged.append(path.name)
             return nothing
 
-    best_step = told(run / "best.safetensors", _weights_step, None)
-    for name in done.SHOWN:
-        told(run / name, lambda path: done.check(run, [path.name]), None)
-    learned = told(run / "learning.csv", _learned, _NO_RESULT)
     final = told(run / "done.json", _final, _NO_RESULT)
+    if not damaged:
+        damaged += [name for name in done.SHOWN if any(done.changes(run, [name]))]
+    best_step = told(run / "best.safetensors", _weights_step, None)
+    learned = told(run / "learning.csv", _learned, _NO_RESULT)
     last, best = told(
         run / "evaluations.csv", lambda path: _evaluations(path, best_step), _NO_SCORES
     )
@@ -91,7 +91,7 @@ def read(suite: Path, game: str, seed: int) -> Evidence:
         final_score=final[1],
         failure=told(run / "failure.json", _failure, None),
         events=told(job.events_file(suite, game, seed), _events, []),
-        damaged=tuple(dict.fromkeys(damaged)),
+        damaged=tuple(damaged),
     )
 
 

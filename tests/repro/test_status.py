@@ -344,10 +344,11 @@ def test_a_damaged_marker_is_named_and_not_submitted(tmp_path, capsys, content):
     (run / "done.json").write_text(content)
     found = look(tmp_path)["pong", 0]
     assert found.state == "dead"
-    assert found.note == "damaged: done.json; remove done.json to finish the run again"
+    assert found.note == "damaged: done.json; its train command makes done.json again"
     code, out, err = use(capsys, "submit", "pong", "breakout", "--out", tmp_path)
     assert (code, out) == (2, "")
-    assert err == f"repro: {run}/done.json is damaged; remove it to finish the run again\n"
+    assert err.startswith(f"repro: {run} was finished, and its files are damaged or changed")
+    assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
