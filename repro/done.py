@@ -48,13 +48,14 @@ def write(folder: Path, score: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def renew(folder: Path, without: Collection[str] = ()) -> None:
-    """Take the digests of a finished run anew, its score as it is.
+    """Take the digests of a finished run anew, its score as it is; one without digests stays so.
 
     Args:
         folder: the run directory.
         without: files that are about to change.
     """
-    if found := read(folder):
+    found = read(folder)
+    if found and "sha256" in found:
         _write(folder, found, [name for name in FILES if name not in without])
 
 

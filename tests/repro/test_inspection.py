@@ -320,7 +320,7 @@ def test_a_run_of_an_earlier_version_is_inspected_as_it_is(tmp_path):
     """Settings that came later are missing in its config.json, which stays so."""
     folder = make_run(tmp_path)
     there = records.read_json(folder / "config.json")
-    del there["config"]["agent"]["initial_weights"]
+    del there["config"]["agent"]["initial_weights"], there["sha256"]
     records.write_json(folder / "config.json", there)
     found = inspection.inspect(folder, "last", 20, 3, stretch_steps=500, seed=10**15)
     assert found["stretch"] == [0, 20]
