@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from repro import dense, score, weights_file
+from repro import dense, experiment, score, weights_file
 from repro.agent import Agent
 from repro.config import preset
 from repro.replay import Batch, ReplayMemory
@@ -132,3 +132,14 @@ def test_weights_of_a_damaged_step_are_refused(tmp_path, step):
     path.write_bytes(safetensors.torch.save(network.state_dict(), metadata))
     with pytest.raises(WeightsError, match=r"best\.safetensors.*restore or remove"):
         weights_file.load(path, network)
+
+
+def test_a_gpu_computes_in_full_single_precision():
+    """Not in TF32, which torch takes for convolutions unless told otherwise."""
+    torch.backends.cudnn.allow_tf32 = True
+    run = make_run()
+    envs = experiment.make_envs(run)
+    experiment.make_agent(run, envs.train)
+    envs.close()
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
