@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from repro import networks
-from repro.optim import CenteredRMSProp
+from repro import networks, optim
 from repro.replay import Batch
 from repro.settings import AgentConfig
 
@@ -47,13 +46,7 @@ class Agent:
         self.target = networks.build(config, n_actions, observation).to(self.device)
         self.target.requires_grad_(False)
         self.copy_target()
-        self.optimiser = CenteredRMSProp(
-            self.network.parameters(),
-            config.learning_rate,
-            config.gradient_decay,
-            config.squared_gradient_decay,
-            config.min_squared_gradient,
-        )
+        self.optimiser = optim.build(config, self.network.parameters())
 
     def act(
         self,
@@ -138,13 +131,12 @@ class Agent:
         for name, network in (("network", self.network), ("target", self.target)):
             tensors = {key: torch.as_tensor(value) for key, value in state[name].items()}
             network.load_state_dict(tensors)
-        parameters = self.optimiser.param_groups[0]["params"]
-        for index, means in state["optimiser"].items():
-            parameter = parameters[int(index)]
-            self.optimiser.state[parameter] = {
-                name: torch.zeros_like(parameter).copy_(torch.as_tensor(value))
-                for name, value in means.items()
-            }
+        means = {
+            int(index): {name: torch.as_tensor(value).clone() for name, value in one.items()}
+            for index, one in state["optimiser"].items()
+        }
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": means, "param_groups": groups})
         self.generator.bit_generator.state = state["generator"]
 
     def tensor(self, array: NDArray[np.generic]) -> Tensor:

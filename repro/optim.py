@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from repro.settings import AgentConfig
+
 # Elements updated at a time: few enough that what one operation leaves in the processor's cache
 # is still there for the next, many enough that calling them costs nothing.
 _BLOCK = 262_144
@@ -102,3 +104,11 @@ def _update(block: tuple[Tensor, ...], group: dict[str, Any]) -> None:
         root.clamp_(min=0)  # means over different times: their difference is no variance
     root.add_(group["min_squared_gradient"]).sqrt_()
     weights.addcdiv_(gradient, root, value=-group["learning_rate"])
+
+
+def build(config: AgentConfig, parameters: Iterable[Tensor]) -> Optimizer:
+    """The optimiser that a configuration asks for (ledger row 18)."""
+    return CenteredRMSProp(
+        parameters, config.learning_rate, config.gradient_decay, config.squared_gradient_decay,
+        config.min_squared_gradient,
+    )  # fmt: skip

@@ -28,20 +28,9 @@ from repro.run import Run
 GAME = "ms_pacman"
 
 
-class Adam(torch.optim.Adam):
-    """torch's, which can go on from a checkpoint: there, its step has the shape of the weights."""
-
-    def step(self, closure: Any = None) -> Any:
-        """Update every parameter that has a gradient."""
-        for state in self.state.values():
-            state["step"] = state["step"].max()
-        return super().step(closure)
-
-
 def use_adam(agent: Agent) -> None:
     """Optimise with Adam at the same learning rate."""
-    made = Adam(agent.network.parameters(), agent.config.learning_rate)
-    agent.optimiser = made  # type: ignore[assignment]
+    agent.optimiser = torch.optim.Adam(agent.network.parameters(), agent.config.learning_rate)
 
 
 def unscale_pixels(agent: Agent) -> None:

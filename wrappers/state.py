@@ -14,7 +14,10 @@ import numpy as np
 
 from wrappers.protocol import ProtocolError
 
-_TIME_LIMIT = ("_elapsed_steps",)  # of gymnasium.wrappers.TimeLimit
+# What must be saved of gymnasium's own.
+_OF_GYMNASIUM = {
+    "OrderEnforcing": ("_has_reset",), "PassiveEnvChecker": (), "TimeLimit": ("_elapsed_steps",),
+}  # fmt: skip
 
 
 def save(env: gym.Env[Any, Any]) -> dict[str, Any]:
@@ -24,7 +27,8 @@ def save(env: gym.Env[Any, Any]) -> dict[str, Any]:
         ``"Wrapper.attribute"`` to array, number, text or JSON-like value.
 
     Raises:
-        ProtocolError: for an environment that is neither an emulator nor has a ``state``.
+        ProtocolError: for an environment that is neither an emulator nor has a ``state``, or a
+            wrapper that does not say which attributes are its own.
     """
     state: dict[str, Any] = {
         f"{layer}.{name}": getattr(wrapper, name)
@@ -78,10 +82,20 @@ def _game(env: gym.Env[Any, Any]) -> str:
 
 
 def _layers(env: gym.Env[Any, Any]) -> Iterator[tuple[str, gym.Env[Any, Any], tuple[str, ...]]]:
-    """Yield each wrapper that has a state: its class name, itself, the attributes."""
+    """Yield each wrapper: its class name, itself, the attributes that are its state.
+
+    Raises:
+        ProtocolError: for one that does not say, of which something might be left out.
+    """
     while isinstance(env, gym.Wrapper):
-        if isinstance(env, gym.wrappers.TimeLimit):
-            yield "TimeLimit", env, _TIME_LIMIT
-        elif "STATE" in vars(type(env)):
-            yield type(env).__name__, env, type(env).STATE  # type: ignore[attr-defined]
+        kind, name = type(env), type(env).__name__
+        if "STATE" in vars(kind):
+            yield name, env, kind.STATE  # type: ignore[attr-defined]
+        elif name in _OF_GYMNASIUM and kind.__module__.startswith("gymnasium."):
+            yield name, env, _OF_GYMNASIUM[name]
+        else:
+            raise ProtocolError(
+                f"the wrapper {name} does not say which of its attributes are its state, so it "
+                "cannot be saved: list them in a class attribute STATE, () for none"
+            )
         env = env.env

@@ -1,12 +1,14 @@
 """The agent: actions, loss, gradient, a whole update (ledger rows 11, 15, 17, 18, 22)."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
+from repro import optim, packing
 from repro.agent import Agent, NonFiniteError, greedy, td_loss
 from repro.config import preset
 from repro.replay import Batch
@@ -221,6 +223,26 @@ def test_a_mean_loss_needs_its_epsilon_scaled_by_the_minibatch_squared():
     )
     step, short = (np.abs(parameters(one.network)[0] - start) for one in (summed, unscaled))
     assert step.mean() > 3 * short.mean()
+
+
+@pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.NAdam, optim.CenteredRMSProp])
+def test_any_optimiser_goes_on_from_what_was_saved(kind):
+    """Adam's has a number of its own beside arrays of the weights' shape."""
+    batch, agents = make_batch(np.random.default_rng(0)), []
+    for _ in range(2):
+        agents.append(make_agent())
+        agents[-1].optimiser = kind(agents[-1].network.parameters(), 0.001)
+    one, two = agents
+    for _ in range(3):
+        one.update(batch)
+    arrays = {}
+    packed = json.loads(json.dumps(packing.pack(one.state(), "", arrays)))
+    two.restore(packing.unpack(packed, {name: array.copy() for name, array in arrays.items()}))
+    for _ in range(2):
+        one.update(batch)
+        two.update(batch)
+    for mine, theirs in zip(one.network.parameters(), two.network.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
 
 
 @pytest.mark.parametrize("reward", [np.inf, np.nan])

@@ -193,3 +193,16 @@ def test_an_environment_that_cannot_be_saved_says_so() -> None:
     env.reset(seed=0)
     with pytest.raises(ProtocolError, match="cannot be saved"):
         state.save(env)
+
+
+def test_a_wrapper_that_does_not_say_what_its_state_is_is_refused() -> None:
+    class Counter(gym.Wrapper[Any, Any, Any, Any]):
+        steps = 0
+
+    env = Counter(make_train_env("pong", 0))
+    with pytest.raises(ProtocolError, match=r"the wrapper Counter does not say.*STATE"):
+        state.save(env)
+    Counter.STATE = ("steps",)  # type: ignore[attr-defined]
+    env.steps = 3
+    assert state.save(env)["Counter.steps"] == 3
+    env.close()
