@@ -3,6 +3,7 @@
 import dataclasses
 import typing
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from repro.settings import AgentConfig, Config, ConfigError, TrainingConfig, settings
@@ -14,6 +15,7 @@ __all__ = [
     "AgentConfig",
     "Config",
     "ConfigError",
+    "Preset",
     "TrainingConfig",
     "before",
     "check",
@@ -27,62 +29,81 @@ __all__ = [
 ]
 
 Part = TypeVar("Part")
-PRESETS: dict[str, Config] = {
-    "nature": Config(),
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A configuration that has a name.
+
+    Attributes:
+        config: the configuration.
+        summary: what it is, in a few words.
+        source: where its values come from that are not those of ``nature``.
+    """
+
+    config: Config
+    summary: str
+    source: str = ""
+
+
+PRESETS: dict[str, Preset] = {
+    "nature": Preset(Config(), "what the released code did"),
     # "Frames" taken at their word, as emulator frames, except where the text itself says
     # otherwise: 38 days of play are 200 million frames, and replay keeps frames it was shown.
-    "nature-text": Config(
-        protocol=NATURE_TEXT,
-        agent=AgentConfig(
-            replay_draw=32,
-            learning_starts_steps=12_500,
-            target_every_steps=40_000,
-            epsilon_hold_steps=0,
-            epsilon_decay_steps=250_000,
+    "nature-text": Preset(
+        Config(
+            protocol=NATURE_TEXT,
+            agent=AgentConfig(
+                replay_draw=32,
+                learning_starts_steps=12_500,
+                target_every_steps=40_000,
+                epsilon_hold_steps=0,
+                epsilon_decay_steps=250_000,
+            ),
+            training=TrainingConfig(eval_every_steps=62_500, eval_steps=33_750),
         ),
-        training=TrainingConfig(eval_every_steps=62_500, eval_steps=33_750),
+        "the text taken literally",
+        "text, taken literally",
     ),
-    "machado2018": Config(
-        protocol=MACHADO2018, training=TrainingConfig(periodic_cap_frames=108_000)
+    "machado2018": Preset(
+        Config(protocol=MACHADO2018, training=TrainingConfig(periodic_cap_frames=108_000)),
+        "sticky actions, all 18 actions, today's emulator",
+        "Machado et al. (2018)",
     ),
     # The paper clips TD errors for rewards of -1 to 1 that end games rarely. Here the one fall at
     # the end of a long balance is all there is to learn, and clipping would hide it.
-    "cartpole": Config(
-        environment="gymnasium",
-        protocol=dataclasses.replace(NATURE, action_repeat_frames=1, stack_frames=1),
-        agent=AgentConfig(
-            network="mlp",
-            hidden_units=128,
-            replay_steps=200_000,  # all of it: who forgets the falls, falls again
-            minibatch=128,
-            learning_starts_steps=2_000,
-            target_every_steps=1_000,
-            epsilon_end=0.05,
-            epsilon_hold_steps=2_000,
-            epsilon_decay_steps=30_000,
-            td_error_clip=0.0,
-            loss_reduction="mean",
-            learning_rate=0.001,
-            min_squared_gradient=0.1,
+    "cartpole": Preset(
+        Config(
+            environment="gymnasium",
+            protocol=dataclasses.replace(NATURE, action_repeat_frames=1, stack_frames=1),
+            agent=AgentConfig(
+                network="mlp",
+                hidden_units=128,
+                replay_steps=200_000,  # all of it: who forgets the falls, falls again
+                minibatch=128,
+                learning_starts_steps=2_000,
+                target_every_steps=1_000,
+                epsilon_end=0.05,
+                epsilon_hold_steps=2_000,
+                epsilon_decay_steps=30_000,
+                td_error_clip=0.0,
+                loss_reduction="mean",
+                learning_rate=0.001,
+                min_squared_gradient=0.1,
+            ),
+            training=TrainingConfig(
+                frames=200_000,
+                eval_every_steps=10_000,
+                eval_steps=5_000,
+                eval_epsilon=0.0,
+                final_episodes=100,
+                checkpoint_every_steps=50_000,
+                log_every_steps=5_000,
+            ),
         ),
-        training=TrainingConfig(
-            frames=200_000,
-            eval_every_steps=10_000,
-            eval_steps=5_000,
-            eval_epsilon=0.0,
-            final_episodes=100,
-            checkpoint_every_steps=50_000,
-            log_every_steps=5_000,
-        ),
+        "the same agent and loop on vectors",
+        "ours",
     ),
-}
-
-# Where a preset's values come from that are not those of ``nature``.
-SOURCES = {
-    "nature": "",
-    "nature-text": "text, taken literally",
-    "machado2018": "Machado et al. (2018)",
-    "cartpole": "ours",
 }
 
 
@@ -94,7 +115,7 @@ def preset(name: str) -> Config:
     """
     if name not in PRESETS:
         raise ConfigError(f"no preset named {name!r}; there are: {', '.join(PRESETS)}")
-    return PRESETS[name]
+    return PRESETS[name].config
 
 
 def differences(one: Config, other: Config) -> dict[str, tuple[Any, Any]]:

@@ -90,7 +90,9 @@ def add_preset(parser: argparse.ArgumentParser) -> None:
     """Add --preset, and --out, whose default follows from it."""
     parser.add_argument(
         "--preset", choices=config.PRESETS, default="nature",
-        help="configuration to start from; its values are the defaults below [default nature]",
+        help="configuration to start from; its values are the defaults below: "
+        + "; ".join(f"{name}, {one.summary}" for name, one in config.PRESETS.items())
+        + " [default nature]",
     )  # fmt: skip
     parser.add_argument(
         "--out", type=Path, metavar="SUITE", help="folder of the runs [default results/PRESET]"

@@ -45,7 +45,7 @@ def lines(name: str, other: str | None = None) -> list[Line]:
 def _source(name: str) -> Callable[[str, str], str]:
     """Say where a preset's values are from: where it differs from ``nature``, its own source."""
     own = config.differences(config.preset(name), config.preset("nature"))
-    return lambda field, printed: config.SOURCES[name] if field in own else printed
+    return lambda field, printed: config.PRESETS[name].source if field in own else printed
 
 
 def as_json(found: Sequence[Line], compared: bool) -> list[dict[str, Any]]:
