@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from repro import networks, optim
+from repro.config import AgentConfig
 from repro.replay import Batch
-from repro.settings import AgentConfig
 
 
 class NonFiniteError(RuntimeError):

@@ -10,8 +10,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from repro import config, disk, flags, games, terminal
-from repro.flags import OneLineParser, count, natural
+from repro import config, disk, games, terminal
+from repro.config import flags
+from repro.config.flags import OneLineParser, count, natural
 from repro.records import RunDirectoryError
 from wrappers.protocol import ProtocolError
 
@@ -257,14 +258,14 @@ def _protocol(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
     def run(options: argparse.Namespace) -> int:
-        from repro import protocol_table
+        from repro.config import listing
 
-        found = protocol_table.lines(options.preset, options.other)
+        found = listing.lines(options.preset, options.other)
         if options.json:
             compared = options.other is not None
-            print(json.dumps(protocol_table.as_json(found, compared), indent=2))
+            print(json.dumps(listing.as_json(found, compared), indent=2))
         else:
-            print(protocol_table.as_text(found, options.preset, options.other))
+            print(listing.as_text(found, options.preset, options.other))
         return 0
 
     parser.set_defaults(run=run)

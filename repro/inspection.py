@@ -32,10 +32,10 @@ from torch import Tensor
 
 from repro import disk, evaluate, records, score
 from repro.agent import Agent
+from repro.config import ConfigError
 from repro.experiment import generator, make_screen_env
 from repro.networks import NatureCNN
 from repro.score import Trained
-from repro.settings import ConfigError
 
 FOLDER = "inspection"
 MARKS = 4  # as many as Extended Data Fig. 2 shows

@@ -8,9 +8,9 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
+from repro.config import AgentConfig, ConfigError
 from repro.dense import Dense
 from repro.machine import LackError
-from repro.settings import AgentConfig, ConfigError
 
 
 class NatureCNN(nn.Module):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from repro.settings import AgentConfig
+from repro.config import AgentConfig
 
 # Elements updated at a time: few enough that what one operation leaves in the processor's cache
 # is still there for the next, many enough that calling them costs nothing.

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from repro import config, directory, records, values
-from repro.config import Config, ConfigError
+from repro import config, directory, records
+from repro.config import Config, ConfigError, checks
 
 _FOLDER = re.compile(r"\w[\w.-]*", re.ASCII)
 
@@ -27,7 +27,7 @@ class Run:
     def __post_init__(self) -> None:
         """Refuse what would lead out of the suite, or into folders within folders."""
         for name, kind in (("game", str), ("seed", int), ("preset", str)):
-            values.check(name, getattr(self, name), kind)
+            checks.check(name, getattr(self, name), kind)
         if not _FOLDER.fullmatch(self.game):
             raise ConfigError(
                 f"game {self.game!r} cannot be the name of a run's folder; "

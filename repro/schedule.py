@@ -4,7 +4,7 @@ Step n is the moment after the n-th transition was stored. The order within a
 step is store, choose the next action, update, copy the target (ledger row 21).
 """
 
-from repro.settings import AgentConfig
+from repro.config import AgentConfig
 
 
 def epsilon(step: int, config: AgentConfig) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 
 from repro import disk
 from repro.config import ConfigError
-from repro.flags import natural
+from repro.config.flags import natural
 
 _TIME = re.compile(r"(?:(\d{1,9})-)?(\d{1,9})(?::(\d{1,9}))?(?::(\d{1,9}))?", re.ASCII)
 _LARGEST = 10**9

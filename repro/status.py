@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from repro import slurm, terminal
+from repro.config.flags import count
 from repro.disk import one_line
-from repro.flags import count
 from repro.records import RunDirectoryError
 from repro.survey import STALE_SECONDS, STATES, Queue, RunStatus, Submission, submissions, survey
 

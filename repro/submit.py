@@ -8,8 +8,8 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from repro import config, disk, flags, games, machine, records, sending, site, slurm
-from repro.config import Config, ConfigError
+from repro import config, disk, games, machine, records, sending, site, slurm
+from repro.config import Config, ConfigError, flags
 from repro.run import Run
 from repro.status import summary
 from repro.survey import RunStatus, submissions, survey

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repro import disk, records
-from repro.flags import count
+from repro.config.flags import count
 from repro.records import RunDirectoryError
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from repro import checkpoint, config, experiment, machine, provenance, weights_file
-from repro.flags import OneLineParser, count
+from repro.config.flags import OneLineParser, count
 from repro.replay import MinibatchQueue, ReplayMemory
 from repro.run import Run
 from wrappers import state as env_state

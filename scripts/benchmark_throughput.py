@@ -30,7 +30,7 @@ import torch
 
 from repro import config, experiment, provenance
 from repro.config import Config
-from repro.flags import OneLineParser, count
+from repro.config.flags import OneLineParser, count
 from repro.loop import Loop
 from repro.replay import MinibatchQueue, ReplayMemory
 from repro.run import Run

@@ -20,9 +20,9 @@ from unittest import mock
 import torch
 from torch import nn
 
-from repro import config, experiment, flags, records, train
+from repro import config, experiment, records, train
 from repro.agent import Agent, NonFiniteError
-from repro.config import Config
+from repro.config import Config, flags
 from repro.run import Run
 
 GAME = "ms_pacman"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from repro import config, games, machine, segments, slurm, submit
-from repro.flags import OneLineParser, count, natural
+from repro.config.flags import OneLineParser, count, natural
 
 DAY_SECONDS = 86_400
 START_SECONDS = 30  # libraries, emulator, reading a checkpoint

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from repro.flags import OneLineParser, count, natural
+from repro.config.flags import OneLineParser, count, natural
 from repro.records import read_json, write_json
 from scripts.plain_descent import (
     NEAR_ROOT,

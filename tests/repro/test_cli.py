@@ -41,7 +41,7 @@ def test_help_answers_without_loading_torch_or_the_emulator(command):
 
 def test_train_has_a_flag_with_unit_and_default_for_every_setting():
     text = " ".join(repro("train", "--help").stdout.split())
-    for _, _, item, _ in config.settings(config.preset("nature")):
+    for _, _, item, _ in config.fields(config.preset("nature")):
         assert "--" + item.name.replace("_", "-") in text
         assert item.metadata["doc"] in text
 

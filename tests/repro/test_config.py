@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from repro import config, flags, protocol_table
-from repro.config import ConfigError
+from repro import config
+from repro.config import ConfigError, flags, listing
 from wrappers.protocol import NATURE, ProtocolError
 
 # The ledger's column "code", number by number.
@@ -70,7 +70,7 @@ ROWS_WITHOUT_FIELD = {21, 22, 26, 31}
 
 
 def leaves(chosen):
-    return {part + item.name: value for _, part, item, value in config.settings(chosen)}
+    return {part + item.name: value for _, part, item, value in config.fields(chosen)}
 
 
 def test_nature_is_the_ledgers_code_column():
@@ -123,7 +123,7 @@ def test_every_preset_survives_json(name):
 
 
 def test_every_field_says_unit_source_and_purpose():
-    for _, part, item, _ in config.settings(config.preset("nature")):
+    for _, part, item, _ in config.fields(config.preset("nature")):
         name = part + item.name
         assert set(item.metadata) >= {"unit", "source", "row", "doc"}, name
         assert isinstance(item.metadata["unit"], str), name
@@ -134,14 +134,14 @@ def test_every_field_says_unit_source_and_purpose():
 
 
 def test_names_that_count_carry_their_unit():
-    for _, part, item, _ in config.settings(config.preset("nature")):
+    for _, part, item, _ in config.fields(config.preset("nature")):
         for unit in ("frames", "steps", "updates", "episodes", "seconds"):
             if item.name == unit or item.name.endswith(f"_{unit}"):
                 assert item.metadata["unit"].endswith(unit), part + item.name
 
 
 def test_every_ledger_row_that_is_a_choice_has_a_field():
-    fields = config.settings(config.preset("nature"))
+    fields = config.fields(config.preset("nature"))
     covered = {item.metadata["row"] for _, _, item, _ in fields} - {None}
     assert covered == set(range(1, 32)) - ROWS_WITHOUT_FIELD
 
@@ -259,7 +259,7 @@ def test_from_dict_refuses_missing_and_unknown_parts(part):
 
 def test_every_field_has_a_flag_that_sets_it_and_nothing_else():
     default = config.preset("nature")
-    for owner, part, item, value in config.settings(default):
+    for owner, part, item, value in config.fields(default):
         parser = argparse.ArgumentParser()
         flags.add_settings(parser, default)
         flag = "--" + item.name.replace("_", "-")
@@ -316,12 +316,12 @@ def test_the_fidelity_document_names_code_and_tests_that_exist():
         tests = re.findall(r"`(test_\w+\.py)`", row[4])
         assert tests
         assert all(list((root / "tests").rglob(test)) for test in tests)
-        assert all((root / path).exists() for path in re.findall(r"`(\w+/\w+\.py)`", row[3]))
+        assert all((root / path).exists() for path in re.findall(r"`([\w/]+/\w+\.py)`", row[3]))
 
 
 def test_what_a_preset_changes_has_a_source_of_its_own():
     for name in ("nature-text", "machado2018"):
-        for line in protocol_table.lines(name, "nature"):
+        for line in listing.lines(name, "nature"):
             assert line.source.split(" | ")[0] == {
                 "nature-text": "text, taken literally", "machado2018": "Machado et al. (2018)"
             }[name]  # fmt: skip

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from command_line import executable, use
 
-from repro import config, flags, games, machine, records, site, slurm, submit
-from repro.config import ConfigError
+from repro import config, games, machine, records, site, slurm, submit
+from repro.config import ConfigError, flags
 from repro.replay import ReplayMemory
 from repro.run import Run
 

@@ -10,10 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from repro.values import ConfigError, check
+from repro.config.checks import ConfigError, check
 from wrappers.protocol import Protocol, setting
-
-__all__ = ["AgentConfig", "Config", "ConfigError", "TrainingConfig", "settings"]
 
 
 @dataclass(frozen=True)
@@ -263,7 +261,7 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse values that would fail, or mean nothing, hours later."""
-        for _, part, item, value in settings(self):
+        for _, part, item, value in fields(self):
             check(f"{part}{item.name}", value, item.type)
             if type(value) in (int, float) and not 0 <= value < math.inf:
                 raise ConfigError(f"{part}{item.name} must be a number from 0 up, got {value}")
@@ -317,7 +315,7 @@ class Config:
         return 0 < self.training.eval_every_steps <= self.steps
 
 
-def settings(config: Config) -> Iterator[tuple[Any, str, dataclasses.Field[Any], Any]]:
+def fields(config: Config) -> Iterator[tuple[Any, str, dataclasses.Field[Any], Any]]:
     """Yield every leaf field as ``(owner, "part.", field, value)``, in order of declaration."""
     for item in dataclasses.fields(config):
         value = getattr(config, item.name)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from repro import config, disk
-from repro.values import LARGEST
+from repro.config.checks import LARGEST
 
 _MOST_THREADS = 1024  # more than any machine has for one process
 
@@ -64,7 +64,7 @@ def add_settings(parser: argparse.ArgumentParser, base: config.Config) -> None:
         "agent.": parser.add_argument_group("agent"),
         "training.": parser.add_argument_group("training and evaluation"),
     }
-    for owner, part, item, value in config.settings(base):
+    for owner, part, item, value in config.fields(base):
         hint = typing.get_type_hints(type(owner))[item.name]
         unit = item.metadata["unit"]
         default = " ".join(map(str, value)) if isinstance(value, tuple) else value
@@ -134,7 +134,7 @@ def read_settings(arguments: argparse.Namespace, default: config.Config) -> conf
     """
     given = vars(arguments)
     changed: dict[str, dict[str, Any]] = {}
-    for _, part, item, value in config.settings(default):
+    for _, part, item, value in config.fields(default):
         key = part + item.name
         if key in given:
             new = tuple(given[key]) if isinstance(value, tuple) else given[key]

@@ -37,7 +37,7 @@ def lines(name: str, other: str | None = None) -> list[Line]:
             item.metadata["row"],
             item.metadata["doc"],
         )
-        for _, part, item, value in config.settings(one)
+        for _, part, item, value in config.fields(one)
         if not other or part + item.name in changed
     ]  # fmt: skip
 

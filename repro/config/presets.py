@@ -6,27 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from repro.settings import AgentConfig, Config, ConfigError, TrainingConfig, settings
-from repro.values import check
+from repro.config.checks import ConfigError, check
+from repro.config.settings import AgentConfig, Config, TrainingConfig, fields
 from wrappers.protocol import MACHADO2018, NATURE, NATURE_TEXT, Protocol, ProtocolError
-
-__all__ = [
-    "PRESETS",
-    "AgentConfig",
-    "Config",
-    "ConfigError",
-    "Preset",
-    "TrainingConfig",
-    "before",
-    "check",
-    "check_types",
-    "differences",
-    "free",
-    "from_dict",
-    "preset",
-    "settings",
-    "to_dict",
-]
 
 Part = TypeVar("Part")
 
@@ -120,7 +102,7 @@ def preset(name: str) -> Config:
 
 def differences(one: Config, other: Config) -> dict[str, tuple[Any, Any]]:
     """Map each field in which two configurations differ to both values."""
-    pairs = zip(settings(one), settings(other), strict=True)
+    pairs = zip(fields(one), fields(other), strict=True)
     return {
         f"{part}{item.name}": (mine, theirs)
         for (_, part, item, mine), (_, _, _, theirs) in pairs
@@ -155,7 +137,7 @@ def from_dict(values: dict[str, Any]) -> Config:
 def before() -> dict[str, dict[str, Any]]:
     """What was done before a field was invented, by part: what an older run that lacks it means."""
     found: dict[str, dict[str, Any]] = {}
-    for _, part, item, _ in settings(Config()):
+    for _, part, item, _ in fields(Config()):
         if "before" in item.metadata:
             found.setdefault(part.rstrip("."), {})[item.name] = item.metadata["before"]
     return found
@@ -163,7 +145,7 @@ def before() -> dict[str, dict[str, Any]]:
 
 def free() -> set[str]:
     """Fields that are no part of a run's identity, such as ``training.checkpoint_dir``."""
-    every = settings(Config())
+    every = fields(Config())
     return {f"{part}{item.name}" for _, part, item, _ in every if item.metadata["free"]}
 
 
@@ -176,7 +158,7 @@ def check_types(parts: Mapping[str, Mapping[str, Any]]) -> None:
     Raises:
         ConfigError: naming the field.
     """
-    for owner, part, item, _ in settings(Config()):
+    for owner, part, item, _ in fields(Config()):
         values = parts.get(part.rstrip("."), {})
         if item.name in values:
             hint = typing.get_type_hints(type(owner))[item.name]
