@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from repro import disk
-from repro.disk import one_line
 from repro.records import RunDirectoryError, write_atomic
+from repro.system import disk
+from repro.system.disk import one_line
 
 if TYPE_CHECKING:
     from paper_tables.collect import Results

@@ -20,7 +20,7 @@ from scipy.optimize import linear_sum_assignment
 
 from paper_tables import style
 from paper_tables.inspection import load
-from repro.disk import one_line
+from repro.system.disk import one_line
 
 Floats = NDArray[np.float64]
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from paper_tables.rows import LARGEST_VALUE, Problem
 from repro.config import check
-from repro.disk import open_to_read
 from repro.games import GAMES
 from repro.records import SCHEMA, RunDirectoryError, read_json
+from repro.system.disk import open_to_read
 
 # More than any has, and no more than can be drawn.
 _MOST_BYTES = 1 << 28  # of a file: a million steps' values are less

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from repro.disk import one_line
+from repro.system.disk import one_line
 
 
 @dataclass(frozen=True)

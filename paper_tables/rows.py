@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from repro.disk import TABLE_BYTES, one_line, open_to_read
 from repro.records import EVALUATIONS, LEARNING, LEARNING_BEFORE_0_2
+from repro.system.disk import TABLE_BYTES, one_line, open_to_read
 
 RANDOM = "random"  # preset, and weights, of the random player
 LARGEST_COUNT = 10**15

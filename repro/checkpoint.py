@@ -26,12 +26,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from repro import directory, disk, elsewhere, packing, records, segments
+from repro import directory, elsewhere, packing, records, segments
 from repro.directory import RunDirectory
-from repro.disk import UnreadableError
 from repro.replay import ReplayMemory
 from repro.run import Run
 from repro.segments import Arrays, DamageError
+from repro.system import disk
+from repro.system.disk import UnreadableError
 
 # Of this folder: 1 had the whole replay in every checkpoint, 2 each segment only once.
 SCHEMA = 5

@@ -10,10 +10,11 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from repro import config, disk, games, terminal
+from repro import config, games
 from repro.config import flags
 from repro.config.flags import OneLineParser, count, natural
 from repro.records import RunDirectoryError
+from repro.system import disk, terminal
 from wrappers.protocol import ProtocolError
 
 WRONG_USE = (games.UnknownGameError, config.ConfigError, ProtocolError, RunDirectoryError)

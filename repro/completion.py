@@ -8,7 +8,7 @@ from repro.directory import RunDirectory
 from repro.records import RunDirectoryError
 from repro.run import Run
 from repro.scoring import Scoring
-from repro.signals import Stop
+from repro.system.signals import Stop
 
 
 def conclude(run: Run, place: RunDirectory, agent: Agent, scoring: Scoring) -> dict[str, Any]:

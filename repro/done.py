@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from repro import disk, records
+from repro import records
 from repro.records import RunDirectoryError
+from repro.system import disk
 
 NAME = "done.json"
 CONFIG = "config.json"  # has a digest of itself, for runs that are not finished

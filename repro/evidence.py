@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from repro import disk, done, job, records, tails
+from repro import done, job, records, tails
+from repro.system import disk
 
 T = TypeVar("T")
 _LARGEST = 10**15  # of any count or score

@@ -17,8 +17,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 import zstandard
 
-from repro import disk
 from repro.records import RunDirectoryError, read_rows, write_atomic
+from repro.system import disk
 
 NAME = "games.zst"
 SCHEMA = 1

@@ -30,12 +30,13 @@ from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 
-from repro import disk, evaluate, records, score
+from repro import evaluate, records, score
 from repro.agent import Agent
 from repro.config import ConfigError
 from repro.experiment import generator, make_screen_env
 from repro.networks import NatureCNN
 from repro.score import Trained
+from repro.system import disk
 
 FOLDER = "inspection"
 MARKS = 4  # as many as Extended Data Fig. 2 shows

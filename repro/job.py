@@ -19,8 +19,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from repro import disk, records, tails
+from repro import records, tails
 from repro.config import flags
+from repro.system import disk
 
 EVENTS = ("time", "event", "job", "node", "exit_code", "step", "last_line")
 SIGNALS = (signal.SIGUSR1, signal.SIGTERM)

@@ -23,8 +23,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-from repro import disk
 from repro.records import RunDirectoryError
+from repro.system import disk
 
 BEAT_SECONDS = 60.0
 STALE_SECONDS = 300.0

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from repro.config import AgentConfig, ConfigError
 from repro.dense import Dense
-from repro.machine import LackError
+from repro.system.machine import LackError
 
 
 class NatureCNN(nn.Module):

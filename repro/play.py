@@ -12,10 +12,11 @@ import imageio.v2 as imageio
 import numpy as np
 from numpy.typing import NDArray
 
-from repro import disk, evaluate
+from repro import evaluate
 from repro.config import ConfigError
 from repro.experiment import make_screen_env
 from repro.score import Trained
+from repro.system import disk
 
 Picture = NDArray[np.uint8]
 FRAMES_PER_SECOND = 60

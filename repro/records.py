@@ -36,7 +36,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from repro import disk
+from repro.system import disk
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -23,9 +23,9 @@ import safetensors.numpy
 import zstandard
 from numpy.typing import NDArray
 
-from repro import disk
-from repro.disk import UnreadableError, checksum
 from repro.replay import ReplayMemory, Transitions
+from repro.system import disk
+from repro.system.disk import UnreadableError, checksum
 
 STEPS = 2_000  # transitions per segment: 14 MB in memory, some 50 to 500 kB on disk
 SUFFIX = ".safetensors.zst"

@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from repro import disk, lock, records, slurm
+from repro import lock, records, slurm
 from repro.site import Site
 from repro.survey import UNANSWERED_SECONDS
+from repro.system import disk
 
 
 class BusyError(RuntimeError):

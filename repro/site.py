@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from repro import disk
 from repro.config import ConfigError
 from repro.config.flags import natural
+from repro.system import disk
 
 _TIME = re.compile(r"(?:(\d{1,9})-)?(\d{1,9})(?::(\d{1,9}))?(?::(\d{1,9}))?", re.ASCII)
 _LARGEST = 10**9

@@ -9,11 +9,12 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from repro import slurm, terminal
+from repro import slurm
 from repro.config.flags import count
-from repro.disk import one_line
 from repro.records import RunDirectoryError
 from repro.survey import STALE_SECONDS, STATES, Queue, RunStatus, Submission, submissions, survey
+from repro.system import terminal
+from repro.system.disk import one_line
 
 HEADER = (
     "game", "seed", "state", "frames", "of", "frames/s", "last %", "best %", "final %", "left",

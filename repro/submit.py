@@ -8,11 +8,12 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from repro import config, disk, games, machine, records, sending, site, slurm
+from repro import config, games, records, sending, site, slurm
 from repro.config import Config, ConfigError, flags
 from repro.run import Run
 from repro.status import summary
 from repro.survey import RunStatus, submissions, survey
+from repro.system import disk, machine
 
 _LEFT_OUT = {"done", "queued", "requeued", "running"}
 _FOLDER = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)

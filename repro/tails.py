@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import BinaryIO
 
-from repro import disk
+from repro.system import disk
 
 _TAIL_BYTES = 4096
 _BLOCK_BYTES = 1 << 16

@@ -12,19 +12,11 @@ from typing import Any
 
 import torch
 
-from repro import (
-    checkpoint,
-    completion,
-    directory,
-    experiment,
-    machine,
-    networks,
-    records,
-    trackers,
-)
+from repro import checkpoint, completion, directory, experiment, networks, records, trackers
 from repro.agent import NonFiniteError
 from repro.run import Run
-from repro.signals import Interrupted, Stop, listening
+from repro.system import machine
+from repro.system.signals import Interrupted, Stop, listening
 from repro.training import Training
 from wrappers.envs import MissingROMError
 

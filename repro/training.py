@@ -12,13 +12,12 @@ from repro import (
     evaluate,
     experiment,
     game_log,
-    machine,
     nonfinite,
     provenance,
     records,
     trackers,
     weights_file,
-)  # fmt: skip
+)
 from repro.agent import NonFiniteError
 from repro.best import Best
 from repro.directory import RunDirectory
@@ -26,8 +25,9 @@ from repro.loop import Loop
 from repro.replay import MinibatchQueue, ReplayMemory
 from repro.run import Run
 from repro.scoring import Scoring
-from repro.signals import Interrupted, Stop
 from repro.state_check import check_state
+from repro.system import machine
+from repro.system.signals import Interrupted, Stop
 from wrappers import state as env_state
 
 

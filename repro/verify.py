@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from repro import disk, records
+from repro import records
 from repro.config.flags import count
 from repro.records import RunDirectoryError
+from repro.system import disk
 
 if TYPE_CHECKING:
     from repro.verdict import Verdict
@@ -50,7 +51,8 @@ def _command(options: argparse.Namespace) -> int:
 def _verdicts(
     folders: Sequence[Path], jobs: int, say: Callable[[str], None]
 ) -> Iterator["Verdict"]:
-    from repro import processes, verdict
+    from repro import verdict
+    from repro.system import processes
 
     if jobs == 1:
         for folder in folders:

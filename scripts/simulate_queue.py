@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from repro import config, games, machine, segments, slurm, submit
+from repro import config, games, segments, slurm, submit
 from repro.config.flags import OneLineParser, count, natural
+from repro.system import machine
 
 DAY_SECONDS = 86_400
 START_SECONDS = 30  # libraries, emulator, reading a checkpoint

@@ -20,9 +20,9 @@ from paper_tables.trace.rule import (
     comparisons,
 )
 from paper_tables.trace.runs import Traced
-from repro.disk import one_line
 from repro.games import GAMES
 from repro.records import LAYERS
+from repro.system.disk import one_line
 
 _FRAMES_PER_STEP = 4
 _LATE_ROWS = 8  # of the table, after the steps that are judged

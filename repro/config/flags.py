@@ -9,8 +9,9 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, NoReturn
 
-from repro import config, disk
+from repro import config
 from repro.config.checks import LARGEST
+from repro.system import disk
 
 _MOST_THREADS = 1024  # more than any machine has for one process
 

@@ -9,8 +9,9 @@ import subprocess
 import sys
 import time
 
-from repro import cli, config, records, signals, train
+from repro import cli, config, records, train
 from repro.run import Run
+from repro.system import signals
 
 # Small, but with everything in it: the ring wraps, the target is renewed, four evaluations,
 # drawn transitions in use when a checkpoint is made.

@@ -13,10 +13,11 @@ import pytest
 import torch
 import zstandard
 
-from repro import checkpoint, disk, records, segments, weights_file
+from repro import checkpoint, records, segments, weights_file
 from repro.checkpoint import CheckpointError, Checkpoints
 from repro.networks import LinearNetwork, NatureCNN
 from repro.replay import ReplayMemory
+from repro.system import disk
 from repro.weights_file import WeightsError
 
 RUN = {"game": "pong", "seed": 1, "config": {"stack": (4, 84), "rate": 0.1}}

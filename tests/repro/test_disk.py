@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from repro import disk
+from repro.system import disk
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from ale_py import roms
 
-from repro import doctor, machine
+from repro import doctor
 from repro.games import GAMES
+from repro.system import machine
 
 GOLDENS = Path(__file__).parents[1] / "wrappers" / "golden_trajectories.json"
 

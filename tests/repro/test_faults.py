@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import torch
 
-from repro import checkpoint, directory, disk, records, segments, trackers, training
+from repro import checkpoint, directory, records, segments, trackers, training
+from repro.system import disk
 from tests.repro.small import (
     STEPS,
     KilledError,

@@ -11,7 +11,8 @@ import sys
 
 import pytest
 
-from repro import disk, records
+from repro import records
+from repro.system import disk
 from tests.repro.small import StopAt, assert_one_line, go, make_run
 
 LOCK_BYTES = 200  # what a lock says is less; anything else is more

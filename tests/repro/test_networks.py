@@ -10,8 +10,8 @@ from torch import nn
 
 from repro import networks
 from repro.config import preset
-from repro.machine import LackError
 from repro.networks import MLP, LinearNetwork, NatureCNN
+from repro.system.machine import LackError
 
 AGENT = preset("nature").agent
 

@@ -4,9 +4,10 @@ import json
 
 from small import KilledError, StopAt, assert_same_run, go, make_run, rows
 
-from repro import game_log, signals, train
+from repro import game_log, train
 from repro.evaluate import Game
 from repro.records import Table
+from repro.system import signals
 from wrappers import make_eval_env
 
 # Games of at most 80 emulator frames, so of at most 20 steps: some end within an evaluation's 50.

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from repro import config, disk, segments
+from repro import config, segments
 from repro.checkpoint import Checkpoints
-from repro.disk import UnreadableError, checksum
 from repro.replay import ReplayMemory
 from repro.segments import DamageError, Shared
+from repro.system import disk
+from repro.system.disk import UnreadableError, checksum
 
 SHAPE = (2, 2)
 

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from command_line import executable, use
 
-from repro import config, games, machine, records, site, slurm, submit
+from repro import config, games, records, site, slurm, submit
 from repro.config import ConfigError, flags
 from repro.replay import ReplayMemory
 from repro.run import Run
+from repro.system import machine
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden" / "submit.sh"

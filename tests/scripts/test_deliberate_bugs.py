@@ -15,7 +15,7 @@ from repro import config, experiment, records
 from repro.config import differences
 from repro.optim import CenteredRMSProp
 from repro.run import Run
-from repro.signals import Interrupted
+from repro.system.signals import Interrupted
 from repro.training import Training
 from scripts import deliberate_bugs
 from scripts.deliberate_bugs import BUGS, CORRECT, GAME, configured, make

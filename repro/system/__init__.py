@@ -1,0 +1,1 @@
+"""This machine: its disk, memory, signals, processes and terminal. Knows nothing of agents."""
