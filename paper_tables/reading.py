@@ -17,10 +17,10 @@ from paper_tables.rows import (
     beyond,
     read_evaluations,
 )  # fmt: skip
-from repro import done as marker
 from repro.config import ConfigError, before, check, check_types
 from repro.games import GAMES
 from repro.records import SCHEMA, RunDirectoryError, read_json
+from repro.storage import done as marker
 
 _FRAMES_PER_STEP = 4  # where a run does not say
 

@@ -14,8 +14,9 @@ import pandas as pd
 from paper_tables import render
 from paper_tables.collect import Problem, Results, Run
 from paper_tables.render import Column, Table, counted
-from repro import config, done, records
+from repro import config, records
 from repro.games import GAMES
+from repro.storage import done
 
 _PAGE = Path(__file__).parent / "page"
 _ABOUT = (

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from repro import records, weights_file
+from repro import records
+from repro.storage import weights_file
 
 
 class Best:

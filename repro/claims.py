@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from repro import config, evaluate, game_log, records
+from repro import config, evaluate, records
 from repro.config import Config, ConfigError
 from repro.config.checks import LARGEST
-from repro.game_log import Key, Log, Record
 from repro.records import RunDirectoryError
-from repro.run import Run, run_from
+from repro.storage import game_log
+from repro.storage.game_log import Key, Log, Record
+from repro.storage.run import Run, run_from
 
 RANDOM = "random"  # preset and weights of the random player
 _BOOLEANS = {"True": True, "False": False}

@@ -122,7 +122,7 @@ def _train(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
         game = games.find(options.game).name if atari else options.game
         suite = options.out or Path("results") / options.preset
         from repro import train
-        from repro.run import Run
+        from repro.storage.run import Run
 
         return train.command(
             Run(game, options.seed, options.preset, chosen),

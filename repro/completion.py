@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from repro import checkpoint, done, experiment, game_log, records, weights_file
+from repro import experiment, records
 from repro.agent import Agent
-from repro.directory import RunDirectory
 from repro.records import RunDirectoryError
-from repro.run import Run
 from repro.scoring import Scoring
+from repro.storage import checkpoint, done, game_log, weights_file
+from repro.storage.directory import RunDirectory
+from repro.storage.run import Run
 from repro.system.signals import Stop
 
 

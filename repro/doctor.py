@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from repro import config, provenance
+from repro import config
 from repro.games import GAMES
+from repro.storage import provenance
 from repro.system import machine
 
 # The emulator that the golden trajectories of the tests were recorded with.

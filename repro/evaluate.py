@@ -15,8 +15,9 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from repro import config, directory, done, game_log, provenance, records
-from repro.run import Run
+from repro import config, records
+from repro.storage import directory, done, game_log, provenance
+from repro.storage.run import Run
 from wrappers.protocol import NATURE, Protocol
 
 RANDOM_ACTION_FRAMES = 6  # 10 Hz, the rate of a fast human; Methods and ledger row 26

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from repro import done, job, records, tails
+from repro import job, records, tails
+from repro.storage import done
 from repro.system import disk
 
 T = TypeVar("T")

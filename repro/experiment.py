@@ -10,7 +10,7 @@ import torch
 
 from repro import config, evaluate
 from repro.agent import Agent
-from repro.run import Run
+from repro.storage.run import Run
 from wrappers import envs
 
 

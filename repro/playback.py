@@ -5,12 +5,13 @@ from typing import Any
 
 import gymnasium as gym
 
-from repro import evaluate, provenance, records
+from repro import evaluate, records
 from repro.claims import Claim, Subject
 from repro.evaluate import Game
-from repro.game_log import Record
 from repro.games import GAMES
 from repro.records import RunDirectoryError
+from repro.storage import provenance
+from repro.storage.game_log import Record
 
 
 def make_env(of: Subject) -> gym.Env[Any, Any]:

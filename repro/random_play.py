@@ -5,8 +5,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from repro import evaluate, lock, records
+from repro import evaluate, records
 from repro.games import Game
+from repro.storage import lock
 from repro.system import processes
 
 _PAUSE_SECONDS = 1.0  # before a game is tried again that another process held

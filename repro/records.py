@@ -8,7 +8,7 @@ provenance.json      code, libraries, emulator, ROM, action set, hardware; what 
                      when the run went on elsewhere
 train_episodes.csv   a row per training game
 evaluations.csv      a row per evaluation game
-games.zst            the actions of every final game, see repro.game_log
+games.zst            the actions of every final game, see repro.storage.game_log
 learning.csv         a row per ``log_every_steps``
 best.safetensors     weights of the best periodic evaluation
 last.safetensors     weights at the end

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from repro import done, evaluate, game_log, records, weights_file
+from repro import evaluate, records
 from repro.agent import Agent
 from repro.experiment import agent_player, check_device, make_agent, make_envs
-from repro.run import Run, run_from
-from repro.weights_file import WeightsError
+from repro.storage import done, game_log, weights_file
+from repro.storage.run import Run, run_from
+from repro.storage.weights_file import WeightsError
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from repro import evaluate, experiment
 from repro.agent import Agent
 from repro.experiment import Environments
-from repro.lock import LostDirectoryError
 from repro.records import Table
-from repro.run import Run
+from repro.storage.lock import LostDirectoryError
+from repro.storage.run import Run
 
 
 class Scoring:

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from repro import lock, records, slurm
+from repro import records, slurm
 from repro.site import Site
+from repro.storage import lock
 from repro.survey import UNANSWERED_SECONDS
 from repro.system import disk
 

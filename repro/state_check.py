@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from repro.agent import Agent
 from repro.config import Config
 from repro.loop import Loop
-from repro.packing import Maybe, check
 from repro.records import TABLES
+from repro.storage.nested import Maybe, check
 
 _BYTES = np.zeros(1, np.uint8)
 _GAME = {

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from repro import config, games, records, sending, site, slurm
 from repro.config import Config, ConfigError, flags
-from repro.run import Run
 from repro.status import summary
+from repro.storage.run import Run
 from repro.survey import RunStatus, submissions, survey
 from repro.system import disk, machine
 

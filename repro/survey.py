@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from repro import evidence, games, job, lock, records, tails
+from repro import evidence, games, job, records, tails
 from repro.config.checks import LARGEST
 from repro.evidence import Evidence
 from repro.slurm import Queued
+from repro.storage import lock
 
 STATES = ("running", "queued", "requeued", "stale", "missing", "dead", "done")
 STALE_SECONDS = 600.0  # a training touches its lock every minute

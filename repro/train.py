@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 
-from repro import checkpoint, completion, directory, experiment, networks, records, trackers
+from repro import completion, experiment, networks, records, trackers
 from repro.agent import NonFiniteError
-from repro.run import Run
+from repro.storage import checkpoint, directory
+from repro.storage.run import Run
 from repro.system import machine
 from repro.system.signals import Interrupted, Stop, listening
 from repro.training import Training

@@ -6,26 +6,16 @@ import sys
 import numpy as np
 import torch
 
-from repro import (
-    checkpoint,
-    completion,
-    evaluate,
-    experiment,
-    game_log,
-    nonfinite,
-    provenance,
-    records,
-    trackers,
-    weights_file,
-)
+from repro import completion, evaluate, experiment, nonfinite, records, trackers
 from repro.agent import NonFiniteError
 from repro.best import Best
-from repro.directory import RunDirectory
 from repro.loop import Loop
 from repro.replay import MinibatchQueue, ReplayMemory
-from repro.run import Run
 from repro.scoring import Scoring
 from repro.state_check import check_state
+from repro.storage import checkpoint, game_log, provenance, weights_file
+from repro.storage.directory import RunDirectory
+from repro.storage.run import Run
 from repro.system import machine
 from repro.system.signals import Interrupted, Stop
 from wrappers import state as env_state

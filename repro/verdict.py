@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from repro import __version__, claims, done, game_log, playback, provenance, records
+from repro import __version__, claims, playback, records
 from repro.claims import Subject
 from repro.config import ConfigError
-from repro.lock import Lock
 from repro.records import RunDirectoryError
+from repro.storage import done, game_log, provenance
+from repro.storage.lock import Lock
 from wrappers.protocol import ProtocolError
 
 SINCE = "0.2.0"  # the first version that keeps the actions

@@ -23,10 +23,11 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from repro import checkpoint, config, experiment, provenance, weights_file
+from repro import config, experiment
 from repro.config.flags import OneLineParser, count
 from repro.replay import MinibatchQueue, ReplayMemory
-from repro.run import Run
+from repro.storage import checkpoint, provenance, weights_file
+from repro.storage.run import Run
 from repro.system import machine
 from wrappers import state as env_state
 

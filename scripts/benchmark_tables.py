@@ -18,8 +18,9 @@ import numpy as np
 import pandas as pd
 
 from paper_tables import reference
-from repro import config, provenance, records
+from repro import config, records
 from repro.games import GAMES
+from repro.storage import provenance
 
 SECONDS_ALLOWED, BYTES_ALLOWED = 10.0, 1_000_000_000
 EVALUATIONS, GAMES_EACH, FINAL_GAMES = 200, 40, 30

@@ -28,12 +28,13 @@ import gymnasium as gym
 import numpy as np
 import torch
 
-from repro import config, experiment, provenance
+from repro import config, experiment
 from repro.config import Config
 from repro.config.flags import OneLineParser, count
 from repro.loop import Loop
 from repro.replay import MinibatchQueue, ReplayMemory
-from repro.run import Run
+from repro.storage import provenance
+from repro.storage.run import Run
 from wrappers import envs
 from wrappers.protocol import ProtocolError
 

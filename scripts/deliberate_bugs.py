@@ -23,7 +23,7 @@ from torch import nn
 from repro import config, experiment, records, train
 from repro.agent import Agent, NonFiniteError
 from repro.config import Config, flags
-from repro.run import Run
+from repro.storage.run import Run
 
 GAME = "ms_pacman"
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from repro import config, games, segments, slurm, submit
+from repro import config, games, slurm, submit
 from repro.config.flags import OneLineParser, count, natural
+from repro.storage import segments
 from repro.system import machine
 
 DAY_SECONDS = 86_400

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 OURS = ("repro", "wrappers", "paper_tables", "scripts", "results")
-SHARED = ("games", "records", "config", "system.disk", "done")
+SHARED = ("games", "records", "config", "storage.done", "system.disk")
 ENVIRONMENT_MODULES = {"experiment", "train", "training", "evaluate", "playback"}
 
 

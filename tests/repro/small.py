@@ -10,7 +10,7 @@ import sys
 import time
 
 from repro import cli, config, records, train
-from repro.run import Run
+from repro.storage.run import Run
 from repro.system import signals
 
 # Small, but with everything in it: the ring wraps, the target is renewed, four evaluations,

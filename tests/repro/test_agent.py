@@ -8,10 +8,11 @@ import pytest
 import torch
 from scipy import stats
 
-from repro import optim, packing
+from repro import optim
 from repro.agent import Agent, NonFiniteError, greedy, td_loss
 from repro.config import preset
 from repro.replay import Batch
+from repro.storage import nested
 
 OBSERVATION = (2, 3, 3)
 ACTIONS = 3
@@ -236,8 +237,8 @@ def test_any_optimiser_goes_on_from_what_was_saved(kind):
     for _ in range(3):
         one.update(batch)
     arrays = {}
-    packed = json.loads(json.dumps(packing.pack(one.state(), "", arrays)))
-    two.restore(packing.unpack(packed, {name: array.copy() for name, array in arrays.items()}))
+    packed = json.loads(json.dumps(nested.pack(one.state(), "", arrays)))
+    two.restore(nested.unpack(packed, {name: array.copy() for name, array in arrays.items()}))
     for _ in range(2):
         one.update(batch)
         two.update(batch)

@@ -13,12 +13,13 @@ import pytest
 import torch
 import zstandard
 
-from repro import checkpoint, records, segments, weights_file
-from repro.checkpoint import CheckpointError, Checkpoints
+from repro import records
 from repro.networks import LinearNetwork, NatureCNN
 from repro.replay import ReplayMemory
+from repro.storage import checkpoint, segments, weights_file
+from repro.storage.checkpoint import CheckpointError, Checkpoints
+from repro.storage.weights_file import WeightsError
 from repro.system import disk
-from repro.weights_file import WeightsError
 
 RUN = {"game": "pong", "seed": 1, "config": {"stack": (4, 84), "rate": 0.1}}
 CAPACITY = 50

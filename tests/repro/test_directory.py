@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from repro import records
-from repro.directory import RunDirectory
 from repro.records import RunDirectoryError
+from repro.storage.directory import RunDirectory
 
 IDENTITY = {
     "game": "pong", "seed": 3, "preset": "nature",
@@ -99,7 +99,7 @@ def test_a_start_that_was_killed_can_be_repeated(tmp_path):
 HOLDER = """
 import json, sys
 from pathlib import Path
-from repro.directory import RunDirectory
+from repro.storage.directory import RunDirectory
 with RunDirectory(Path(sys.argv[1]), json.loads(sys.argv[2])):
     print("held", flush=True)
     sys.stdin.read()

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from repro import checkpoint, cli, records
+from repro import cli, records
+from repro.storage import checkpoint
 from tests.repro.small import (
     KEPT,
     assert_one_line,

@@ -14,7 +14,7 @@ from scipy import stats
 from repro import config, evaluate, experiment, records
 from repro.evaluate import Game
 from repro.records import RunDirectoryError
-from repro.run import Run
+from repro.storage.run import Run
 from wrappers.protocol import NATURE
 
 COLUMNS = [

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import torch
 
-from repro import checkpoint, directory, records, segments, trackers, training
+from repro import records, trackers, training
+from repro.storage import checkpoint, directory, segments
 from repro.system import disk
 from tests.repro.small import (
     STEPS,

@@ -8,10 +8,11 @@ import tracemalloc
 import pytest
 import zstandard
 
-from repro import game_log, records
+from repro import records
 from repro.evaluate import Game
-from repro.game_log import Key, Record
 from repro.records import RunDirectoryError, Table
+from repro.storage import game_log
+from repro.storage.game_log import Key, Record
 
 ONE = Record("pong", "best", 750, 0, 11, bytes([0, 3, 2]), -21.0, 14)
 TWO = Record("pong", "best", 750, 1, 12, bytes(range(6)) * 500, 3.5, 12_000)

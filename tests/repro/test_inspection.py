@@ -13,18 +13,9 @@ import cv2
 import numpy as np
 import pytest
 
-from repro import (
-    cli,
-    config,
-    directory,
-    evaluate,
-    experiment,
-    inspection,
-    records,
-    score,
-    weights_file,
-)
-from repro.run import Run, run_from
+from repro import cli, config, evaluate, experiment, inspection, records, score
+from repro.storage import directory, weights_file
+from repro.storage.run import Run, run_from
 
 STEPS, PERPLEXITY, STRETCH = 230, 12, 40
 FLAGS = ["--steps", STEPS, "--perplexity", PERPLEXITY, "--stretch-steps", STRETCH]

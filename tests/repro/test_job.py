@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from repro import directory, job, records, tails
+from repro import job, records, tails
+from repro.storage import directory
 
 
 def write_rows(path, *steps):

@@ -12,10 +12,10 @@ import time
 
 import pytest
 
-from repro import lock
-from repro.directory import RunDirectory
-from repro.lock import Lock, LostDirectoryError
 from repro.records import RunDirectoryError
+from repro.storage import lock
+from repro.storage.directory import RunDirectory
+from repro.storage.lock import Lock, LostDirectoryError
 
 ELSEWHERE = {"host": "node-17", "pid": 4321, "since": "2026-01-02 03:04:05+00:00"}
 
@@ -198,7 +198,7 @@ def test_a_directory_that_was_taken_over_is_noticed_and_left_alone(tmp_path):
 TAKER = """
 import sys
 from pathlib import Path
-from repro.directory import RunDirectory
+from repro.storage.directory import RunDirectory
 try:
     with RunDirectory(Path(sys.argv[1]), {"seed": 1}):
         print("held", flush=True)

@@ -7,17 +7,9 @@ import imageio.v2 as imageio
 import numpy as np
 import pytest
 
-from repro import (
-    config,
-    directory,
-    evaluate,
-    experiment,
-    play,
-    records,
-    score,
-    weights_file,
-)
-from repro.run import Run
+from repro import config, evaluate, experiment, play, records, score
+from repro.storage import directory, weights_file
+from repro.storage.run import Run
 from tests.repro.small import assert_one_line, use
 
 FRAMES = 240

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from small import StopAt, go, make_run
 
-from repro import provenance
+from repro.storage import provenance
 from repro.system import signals
 
 FIRST = {"time": "t0", "commit": "a", "threads": 1, "libraries": {"torch": "1", "numpy": "2"}}

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from repro import lock, records
+from repro import records
+from repro.storage import lock
 
 GAMES = ("pong", "breakout", "seaquest")
 

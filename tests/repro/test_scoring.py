@@ -4,9 +4,10 @@ import json
 
 from small import KilledError, StopAt, assert_same_run, go, make_run, rows
 
-from repro import game_log, train
+from repro import train
 from repro.evaluate import Game
 from repro.records import Table
+from repro.storage import game_log
 from repro.system import signals
 from wrappers import make_eval_env
 

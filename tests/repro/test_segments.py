@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from repro import config, segments
-from repro.checkpoint import Checkpoints
+from repro import config
 from repro.replay import ReplayMemory
-from repro.segments import DamageError, Shared
+from repro.storage import segments
+from repro.storage.checkpoint import Checkpoints
+from repro.storage.segments import DamageError, Shared
 from repro.system import disk
 from repro.system.disk import UnreadableError, checksum
 

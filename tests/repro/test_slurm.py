@@ -14,7 +14,7 @@ from command_line import executable, use
 from repro import config, games, records, site, slurm, submit
 from repro.config import ConfigError, flags
 from repro.replay import ReplayMemory
-from repro.run import Run
+from repro.storage.run import Run
 from repro.system import machine
 
 ROOT = Path(__file__).parents[2]

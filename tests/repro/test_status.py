@@ -19,8 +19,8 @@ from command_line import executable, use
 
 from repro import config, job, records, status, survey
 from repro.games import GAMES
-from repro.run import Run
 from repro.slurm import Queued
+from repro.storage.run import Run
 
 SCORES = Path(__file__).parents[2] / "paper_tables" / "reference" / "nature2015_scores.csv"
 LONG_AGO = 86_400
@@ -180,7 +180,7 @@ def test_a_start_that_came_to_nothing_is_not_at_work(tmp_path):
 TAKES_THE_LOCK = """
 import os, signal, sys
 from pathlib import Path
-from repro.lock import Lock
+from repro.storage.lock import Lock
 lock = Lock(Path(sys.argv[1]))
 lock.take()
 if sys.argv[2] == "killed":

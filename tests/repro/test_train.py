@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import torch
 
-from repro import checkpoint, config, directory, experiment, records, trackers, train, weights_file
+from repro import config, experiment, records, trackers, train
 from repro.agent import Agent
 from repro.loop import Event
 from repro.replay import ReplayMemory
-from repro.run import run_from
+from repro.storage import checkpoint, directory, weights_file
+from repro.storage.run import run_from
 from repro.system import machine
 from tests.repro.small import (
     EVALUATED,

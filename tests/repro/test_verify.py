@@ -17,7 +17,8 @@ import pytest
 import zstandard
 from small import KilledError, StopAt, assert_one_line, go, make_run, rows, use
 
-from repro import directory, game_log, lock, provenance, records
+from repro import records
+from repro.storage import directory, game_log, lock, provenance
 from wrappers import make_eval_env
 
 EVALUATIONS, GAMES, DONE = "evaluations.csv", "games.zst", "done.json"

@@ -7,11 +7,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from repro import dense, experiment, score, weights_file
+from repro import dense, experiment, score
 from repro.agent import Agent
 from repro.config import preset
 from repro.replay import Batch, ReplayMemory
-from repro.weights_file import WeightsError
+from repro.storage import weights_file
+from repro.storage.weights_file import WeightsError
 from tests.repro.small import go, make_run
 
 DRAW, MINIBATCH, HELDOUT, EPSILON = 48, 12, 20, 0.375

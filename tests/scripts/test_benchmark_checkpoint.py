@@ -28,7 +28,7 @@ def test_it_measures_and_judges(tmp_path, capsys):
 def test_play_is_real_and_repeated(tmp_path):
     from repro import config, experiment
     from repro.replay import ReplayMemory
-    from repro.run import Run
+    from repro.storage.run import Run
 
     run = Run("breakout", 0, "nature", config.preset("nature"))
     played = benchmark.play(experiment.make_envs(run).train, 300)

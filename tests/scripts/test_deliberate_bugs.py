@@ -14,7 +14,7 @@ import torch
 from repro import config, experiment, records
 from repro.config import differences
 from repro.optim import CenteredRMSProp
-from repro.run import Run
+from repro.storage.run import Run
 from repro.system.signals import Interrupted
 from repro.training import Training
 from scripts import deliberate_bugs

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from repro import config, directory, experiment, records, weights_file
-from repro.run import Run
+from repro import config, experiment, records
+from repro.storage import directory, weights_file
+from repro.storage.run import Run
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 

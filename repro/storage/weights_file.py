@@ -6,7 +6,8 @@ import safetensors
 import safetensors.torch
 from torch import nn
 
-from repro import records, segments
+from repro import records
+from repro.storage import segments
 from repro.system import disk
 
 _HEADER_BYTES = 1 << 20  # of a file, besides the weights

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from repro import config, directory, records
+from repro import config, records
 from repro.config import Config, ConfigError, checks
+from repro.storage import directory
 
 _FOLDER = re.compile(r"\w[\w.-]*", re.ASCII)
 

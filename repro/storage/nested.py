@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from repro.segments import Arrays
+from repro.storage.segments import Arrays
 
 
 def pack(value: Any, path: str, arrays: Arrays) -> Any:

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from repro import config, done
-from repro.lock import Lock
+from repro import config
 from repro.records import ASIDE, SCHEMA, RunDirectoryError, Table, read_json, write_json
+from repro.storage import done
+from repro.storage.lock import Lock
 from repro.system import disk
 
 _NOT_EARNED = {"config.json", "provenance.json", "failure.json"}

@@ -26,11 +26,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from repro import directory, elsewhere, packing, records, segments
-from repro.directory import RunDirectory
+from repro import records
 from repro.replay import ReplayMemory
-from repro.run import Run
-from repro.segments import Arrays, DamageError
+from repro.storage import directory, elsewhere, nested, segments
+from repro.storage.directory import RunDirectory
+from repro.storage.run import Run
+from repro.storage.segments import Arrays, DamageError
 from repro.system import disk
 from repro.system.disk import UnreadableError
 
@@ -196,7 +197,7 @@ class Checkpoints:
             needed, files = segments.store(memory, self._shared, folder, known, self._saves)
         arrays: Arrays = {}
         content = {"state": state, "memory": None if memory is None else memory.state()}
-        values = packing.pack(content, "", arrays)
+        values = nested.pack(content, "", arrays)
         files[_ARRAYS] = segments.write(arrays, folder / _ARRAYS)
         self._shared.sync()
         whole = {
@@ -228,7 +229,7 @@ class Checkpoints:
         whole = self._whole(place)
         try:
             arrays = segments.read(place / _ARRAYS, whole["files"][_ARRAYS])
-            content = packing.unpack(whole["values"], arrays)
+            content = nested.unpack(whole["values"], arrays)
             if content["memory"] is not None:
                 segments.restore(
                     memory, content["memory"], self._shared, place,

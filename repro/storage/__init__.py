@@ -1,0 +1,1 @@
+"""A run on the disk: who holds it, its checkpoints, weights, games, and what proves it done."""
