@@ -90,7 +90,7 @@ def _random(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     parser.add_argument("--jobs", type=count, default=1, metavar="N", help="processes [default 1]")
 
     def run(options: argparse.Namespace) -> int:
-        from repro.random_play import play_all
+        from repro.evaluation.random_player import play_all
 
         names = list(games.GAMES) if options.games == ["all"] else options.games
         chosen = list(dict.fromkeys(games.find(name) for name in names))
@@ -141,16 +141,16 @@ def _evaluate(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
     def run(options: argparse.Namespace) -> int:
-        from repro import evaluate, score
+        from repro.evaluation import protocols, trained
 
         returns = []
-        for value in score.score(
+        for value in trained.score(
             options.run_dir, options.weights, options.episodes, options.device
         ):
             returns.append(value)
             if not options.json:
                 print(f"game {len(returns)}/{options.episodes}: {value:g}", flush=True)
-        result = evaluate.summary(returns)
+        result = protocols.summary(returns)
         if options.json:
             print(json.dumps({"run": str(options.run_dir), "weights": options.weights, **result}))
         else:
@@ -176,9 +176,10 @@ def _play(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     )  # fmt: skip
 
     def run(options: argparse.Namespace) -> int:
-        from repro import play, score
+        from repro import play
+        from repro.evaluation.trained import load
 
-        trained = score.load(options.run_dir, options.weights, options.device)
+        trained = load(options.run_dir, options.weights, options.device)
         path = options.out or options.run_dir / "videos" / f"{options.weights}.mp4"
         made = play.record(trained, path, options.episode, options.frames)
         print(
@@ -287,7 +288,8 @@ def _module(name: str) -> "Adder":
     """A command with a module of its own."""
 
     def add(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
-        from repro import status, submit, verify
+        from repro import status, submit
+        from repro.evaluation import verify
 
         modules = {"status": status, "submit": submit, "verify": verify}
         modules[name].add(parser, arguments)

@@ -4,8 +4,8 @@ from typing import Any
 
 from repro import experiment, records
 from repro.agent import Agent
+from repro.evaluation.while_training import Scoring
 from repro.records import RunDirectoryError
-from repro.scoring import Scoring
 from repro.storage import checkpoint, done, game_log, weights_file
 from repro.storage.directory import RunDirectory
 from repro.storage.run import Run

@@ -8,8 +8,9 @@ import gymnasium as gym
 import numpy as np
 import torch
 
-from repro import config, evaluate
+from repro import config
 from repro.agent import Agent
+from repro.evaluation import protocols
 from repro.storage.run import Run
 from wrappers import envs
 
@@ -78,10 +79,10 @@ def make_agent(run: Run, env: gym.Env[Any, Any], device: str = "cpu") -> Agent:
     )
 
 
-def agent_player(agent: Agent, epsilon: float) -> evaluate.PlayerFactory:
+def agent_player(agent: Agent, epsilon: float) -> protocols.PlayerFactory:
     """Let an agent play for scores: epsilon-greedy, with the evaluation's own generator."""
 
-    def make(generator: np.random.Generator) -> evaluate.Player:
+    def make(generator: np.random.Generator) -> protocols.Player:
         return lambda observation: agent.act(observation, epsilon, generator)
 
     return make

@@ -30,12 +30,13 @@ from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 
-from repro import evaluate, records, score
+from repro import records
 from repro.agent import Agent
 from repro.config import ConfigError
+from repro.evaluation import protocols
+from repro.evaluation.trained import Trained, load
 from repro.experiment import generator, make_screen_env
 from repro.networks import NatureCNN
-from repro.score import Trained
 from repro.system import disk
 
 FOLDER = "inspection"
@@ -95,7 +96,7 @@ def inspect(
             f"perplexity must be from 1 to less than the {steps} steps, got {perplexity:g}; "
             "record more steps or choose a smaller one"
         )
-    trained = score.load(folder, weights, device)
+    trained = load(folder, weights, device)
     with trained.run.directory(folder):
         played = record(trained, steps)
         value = played.table["value"].to_numpy()
@@ -145,8 +146,8 @@ def _play(trained: Trained, env: gym.Env[Any, Any]) -> Iterator[tuple[Any, ...]]
     """Yield game, frame, action, reward, screen, values and hidden layer, without end."""
     run, agent = trained.run, trained.agent
     for game in itertools.count():
-        seed = evaluate.episode_seed(run.seed, trained.step, game)
-        chance = evaluate.player_generator(seed)
+        seed = protocols.episode_seed(run.seed, trained.step, game)
+        chance = protocols.player_generator(seed)
         observation, info = env.reset(seed=seed)
         over = False
         while not over:

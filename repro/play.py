@@ -12,10 +12,10 @@ import imageio.v2 as imageio
 import numpy as np
 from numpy.typing import NDArray
 
-from repro import evaluate
 from repro.config import ConfigError
+from repro.evaluation import protocols
+from repro.evaluation.trained import Trained
 from repro.experiment import make_screen_env
-from repro.score import Trained
 from repro.system import disk
 
 Picture = NDArray[np.uint8]
@@ -102,8 +102,8 @@ def _pictures(
     """Play; yield the picture, return and frame number before each step and at the end."""
     run, agent = trained.run, trained.agent
     names: list[str] = env.get_wrapper_attr("get_action_meanings")()
-    seed = evaluate.episode_seed(run.seed, trained.step, episode)
-    chance = evaluate.player_generator(seed)
+    seed = protocols.episode_seed(run.seed, trained.step, episode)
+    chance = protocols.player_generator(seed)
     observation, info = env.reset(seed=seed)
     epsilon = run.config.training.eval_epsilon
     score, over = 0.0, False

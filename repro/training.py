@@ -6,12 +6,13 @@ import sys
 import numpy as np
 import torch
 
-from repro import completion, evaluate, experiment, nonfinite, records, trackers
+from repro import completion, experiment, nonfinite, records, trackers
 from repro.agent import NonFiniteError
 from repro.best import Best
+from repro.evaluation import protocols
+from repro.evaluation.while_training import Scoring
 from repro.loop import Loop
 from repro.replay import MinibatchQueue, ReplayMemory
-from repro.scoring import Scoring
 from repro.state_check import check_state
 from repro.storage import checkpoint, game_log, provenance, weights_file
 from repro.storage.directory import RunDirectory
@@ -52,7 +53,7 @@ class Training:
         if saved is not None:
             self._restore(saved)
         made = {"device": experiment.device_name(device), "threads": torch.get_num_threads()}
-        made |= evaluate.describe(run.game, self._env)
+        made |= protocols.describe(run.game, self._env)
         provenance.keep(place.path / "provenance.json", made, self._loop.step)
         env_state.save(self._env)  # an environment that cannot be saved is refused now
         self._go_back()
@@ -152,7 +153,7 @@ class Training:
         step = self._loop.step
         frames = step * self._run.config.frames_per_step
         games = self._scoring.periodic(step)
-        score = evaluate.mean_score(games)
+        score = protocols.mean_score(games)
         self._place.verify()
         self._best.offer(score, self._agent.network, step)
         completed = sum(game.completed for game in games)

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from repro import experiment, score
+from repro import experiment
 from repro.agent import Agent
+from repro.evaluation.trained import load
 
 
 def main() -> None:
@@ -26,7 +27,7 @@ def main() -> None:
     parser.add_argument("--states", type=int, default=500, help="agent steps apart: 4 [500]")
     parser.add_argument("--json", type=Path, metavar="PATH", help="file to write the figures to")
     options = parser.parse_args()
-    trained = score.load(options.run, options.weights)
+    trained = load(options.run, options.weights)
     env = experiment.make_envs(trained.run).final
     states = random_states(env, options.states, np.random.default_rng(0))
     figures = {

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 OURS = ("repro", "wrappers", "paper_tables", "scripts", "results")
 SHARED = ("games", "records", "config", "storage.done", "system.disk")
-ENVIRONMENT_MODULES = {"experiment", "train", "training", "evaluate", "playback"}
+ENVIRONMENT_MODULES = {"experiment", "train", "training", "protocols", "random_player", "playback"}
 
 
 def imports(path: Path) -> set[str]:
@@ -65,9 +65,9 @@ def test_only_a_few_rooms_of_repro_open_an_environment(path):
         ("repro.cli", {"torch", "ale_py", "gymnasium", "pandas"}),
         ("repro.records", {"torch", "ale_py", "gymnasium"}),
         ("repro.replay", {"torch"}),
-        ("repro.evaluate", {"torch", "ale_py"}),
-        ("repro.verify", {"torch", "ale_py", "gymnasium"}),
-        ("repro.verdict", {"torch", "ale_py"}),
+        ("repro.evaluation.protocols", {"torch", "ale_py"}),
+        ("repro.evaluation.verify", {"torch", "ale_py", "gymnasium"}),
+        ("repro.evaluation.verdict", {"torch", "ale_py"}),
         ("wrappers.protocol", {"gymnasium", "ale_py", "cv2"}),
         ("wrappers.envs", {"torch"}),
         ("paper_tables.tables", {"torch", "ale_py", "gymnasium"}),

@@ -179,9 +179,9 @@ def test_games_that_are_added_renew_the_digests(finished, capfd):
 
 
 def test_an_evaluation_that_was_killed_leaves_a_sound_run(finished, capfd, monkeypatch):
-    from repro import evaluate
+    from repro.evaluation import protocols
 
-    monkeypatch.setattr(evaluate, "play_game", lambda *_: 1 / 0)
+    monkeypatch.setattr(protocols, "play_game", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         use(capfd, "evaluate", finished, "--episodes", 3)
     monkeypatch.undo()

@@ -11,8 +11,9 @@ import pytest
 from gymnasium import spaces
 from scipy import stats
 
-from repro import config, evaluate, experiment, records
-from repro.evaluate import Game
+from repro import config, experiment, records
+from repro.evaluation import protocols, random_player
+from repro.evaluation.protocols import Game
 from repro.records import RunDirectoryError
 from repro.storage.run import Run
 from wrappers.protocol import NATURE
@@ -54,7 +55,7 @@ def still(_):
 
 
 def test_the_final_protocol_plays_whole_games():
-    games = list(evaluate.play_episodes(Episodes([5, 9, 4]), still, 1, 700, 6))
+    games = list(protocols.play_episodes(Episodes([5, 9, 4]), still, 1, 700, 6))
     assert [game.steps for game in games] == [5, 9, 4, 5, 9, 4]
     assert [game.score for game in games] == [7.5, 13.5, 6.0, 7.5, 13.5, 6.0]
     assert [game.frames for game in games] == [22, 38, 18, 22, 38, 18]
@@ -65,8 +66,8 @@ def test_the_final_protocol_plays_whole_games():
 
 def test_the_final_protocol_goes_on_where_it_stopped():
     env = Episodes([3])
-    whole = list(evaluate.play_episodes(env, still, 1, 700, 5))
-    rest = list(evaluate.play_episodes(env, still, 1, 700, 5, first=3))
+    whole = list(protocols.play_episodes(env, still, 1, 700, 5))
+    rest = list(protocols.play_episodes(env, still, 1, 700, 5, first=3))
     assert [(game.episode, game.seed) for game in rest] == [
         (game.episode, game.seed) for game in whole[3:]
     ]
@@ -91,37 +92,37 @@ def test_the_periodic_protocol_spends_its_steps_exactly(budget):
         expected.append((min(length, left), left >= length))
         left -= length
     env = Episodes(lengths)
-    games = list(evaluate.play_steps(env, still, 1, 700, budget))
+    games = list(protocols.play_steps(env, still, 1, 700, budget))
     assert [(game.steps, game.completed) for game in games] == expected
     assert len(env.actions) == sum(game.steps for game in games) == budget
 
 
 def test_games_cut_by_the_budget_do_not_count():
-    games = list(evaluate.play_steps(Episodes([5, 9, 4]), still, 1, 700, 16))
+    games = list(protocols.play_steps(Episodes([5, 9, 4]), still, 1, 700, 16))
     assert [game.score for game in games] == [7.5, 13.5, 3.0]
     assert not games[-1].truncated  # it was the budget, not the cap
-    assert evaluate.mean_score(games) == (7.5 + 13.5) / 2
+    assert protocols.mean_score(games) == (7.5 + 13.5) / 2
 
 
 def test_without_a_completed_game_the_score_is_zero():
-    games = list(evaluate.play_steps(Episodes([50]), still, 1, 700, 16))
+    games = list(protocols.play_steps(Episodes([50]), still, 1, 700, 16))
     assert games[0].score > 0
-    assert evaluate.mean_score(games) == 0.0
-    assert evaluate.mean_score([]) == 0.0
+    assert protocols.mean_score(games) == 0.0
+    assert protocols.mean_score([]) == 0.0
 
 
 def test_games_ended_by_the_cap_count():
     games = [Game(0, 1, 10.0, 18_000, True, True, 4_500), Game(1, 2, 4.0, 40, False, True, 10)]
-    assert evaluate.mean_score(games) == 7.0
+    assert protocols.mean_score(games) == 7.0
 
 
 def test_summary_has_the_mean_and_the_sample_deviation():
     # Mean 4; squared distances 9 + 1 + 1 + 9 = 20, over n - 1 = 3.
-    found = evaluate.summary([1.0, 3.0, 5.0, 7.0])
+    found = protocols.summary([1.0, 3.0, 5.0, 7.0])
     assert found == {
         "episodes": 4, "mean_return": 4.0, "sd_return": pytest.approx((20 / 3) ** 0.5),
     }  # fmt: skip
-    assert evaluate.summary([2.0])["sd_return"] is None
+    assert protocols.summary([2.0])["sd_return"] is None
 
 
 def test_final_returns_are_those_of_the_weights_and_step_asked_for(tmp_path):
@@ -130,8 +131,8 @@ def test_final_returns_are_those_of_the_weights_and_step_asked_for(tmp_path):
     lines += ["final,last,700,0,9,2.0,40,False,True", "periodic,best,700,0,9,3.0,40,False,True"]
     lines += ["final,best,800,0,9,4.0,40,False,True", "final,best,700,1,9,-5.0,40,False,True"]
     table.write_text("\n".join(lines) + "\n")
-    assert evaluate.final_returns(table, "best", 700) == [1.5, -5.0]
-    assert evaluate.final_returns(tmp_path / "none.csv", "best", 700) == []
+    assert protocols.final_returns(table, "best", 700) == [1.5, -5.0]
+    assert protocols.final_returns(tmp_path / "none.csv", "best", 700) == []
 
 
 @pytest.mark.parametrize("text", ["abc", "", "nan", "1e999"])
@@ -140,7 +141,7 @@ def test_a_return_that_is_no_number_is_found_by_its_line(tmp_path, text):
     lines = [",".join(COLUMNS), "final,best,700,0,9,1.5,40,False,True"]
     table.write_text("\n".join([*lines, f"final,best,700,1,9,{text},40,False,True\n"]))
     with pytest.raises(RunDirectoryError, match=rf"evaluations\.csv, line 3.*{text}"):
-        evaluate.final_returns(table, "best", 700)
+        protocols.final_returns(table, "best", 700)
 
 
 @pytest.mark.parametrize("column", ["kind", "weights", "step", "return"])
@@ -149,7 +150,7 @@ def test_a_table_with_a_damaged_header_is_refused(tmp_path, column):
     header = ",".join(COLUMNS).replace(column, "x" * len(column))
     table.write_text(f"{header}\nfinal,best,700,0,9,1.5,40,False,True\n")
     with pytest.raises(RunDirectoryError, match=r"evaluations\.csv, line 1"):
-        evaluate.final_returns(table, "best", 700)
+        protocols.final_returns(table, "best", 700)
 
 
 # --- seeds -----------------------------------------------------------------------------
@@ -157,7 +158,7 @@ def test_a_table_with_a_damaged_header_is_refused(tmp_path, column):
 
 def test_every_evaluation_game_has_a_seed_of_its_own():
     seeds = [
-        evaluate.episode_seed(seed, step, episode, periodic)
+        protocols.episode_seed(seed, step, episode, periodic)
         for seed in range(3)
         for step in (0, 250_000, 500_000)
         for episode in range(40)
@@ -169,18 +170,18 @@ def test_every_evaluation_game_has_a_seed_of_its_own():
 
 def test_the_games_that_choose_are_not_those_that_score():
     one, two = Episodes([3]), Episodes([3])
-    list(evaluate.play_steps(one, still, 1, 700, 60))
-    list(evaluate.play_episodes(two, still, 1, 700, 20))
+    list(protocols.play_steps(one, still, 1, 700, 60))
+    list(protocols.play_episodes(two, still, 1, 700, 20))
     assert len(one.seeds) == len(two.seeds) == 20
     assert not set(one.seeds) & set(two.seeds)
 
 
 def test_a_player_depends_on_its_games_seed_alone():
-    make = evaluate.random_player(3)
+    make = random_player.uniform(3)
     env = Episodes([40])
-    list(evaluate.play_episodes(env, make, 1, 700, 2))
+    list(protocols.play_episodes(env, make, 1, 700, 2))
     again = Episodes([40])
-    list(evaluate.play_episodes(again, make, 1, 700, 2, first=1))
+    list(protocols.play_episodes(again, make, 1, 700, 2, first=1))
     assert env.actions[40:] == again.actions
     assert env.actions[:40] != again.actions
 
@@ -189,14 +190,14 @@ def test_a_player_depends_on_its_games_seed_alone():
 
 
 def test_random_players_choose_uniformly():
-    player = evaluate.random_player(6)(np.random.default_rng(26))
+    player = random_player.uniform(6)(np.random.default_rng(26))
     counts = np.bincount([player(None) for _ in range(6_000)], minlength=6)
     assert len(counts) == 6
     assert stats.chisquare(counts).pvalue > 1e-3
 
 
 def test_the_random_player_acts_ten_times_a_second():
-    slow = evaluate.random_protocol()
+    slow = random_player.slow()
     assert slow.action_repeat_frames == 60 // 10
     assert dataclasses.replace(slow, action_repeat_frames=4) == NATURE  # and nothing else
 
@@ -224,11 +225,11 @@ def test_the_cap_holds_in_the_final_evaluation_only():
     # A Breakout player that never serves plays for ever.
     run = Run("breakout", 0, "nature", nature_with(eval_cap_frames=300))
     envs = experiment.make_envs(run)
-    final = next(evaluate.play_episodes(envs.final, still, 0, 0, 1))
+    final = next(protocols.play_episodes(envs.final, still, 0, 0, 1))
     assert final.truncated
     assert final.completed
     assert final.frames == 300
-    periodic = list(evaluate.play_steps(envs.periodic, still, 0, 0, 150))
+    periodic = list(protocols.play_steps(envs.periodic, still, 0, 0, 150))
     assert [(game.steps, game.truncated, game.completed) for game in periodic] == [
         (150, False, False)
     ]
@@ -241,9 +242,9 @@ def test_lost_lives_and_clipping_have_no_part_in_scores():
     # is terminal and rewards are clipped.
     run = Run("space_invaders", 0, "nature", config.preset("nature"))
     envs = experiment.make_envs(run)
-    make = evaluate.random_player(int(envs.final.action_space.n))
-    final = next(evaluate.play_episodes(envs.final, make, 0, 0, 1))
-    trained = next(evaluate.play_episodes(envs.train, make, 0, 0, 1))
+    make = random_player.uniform(int(envs.final.action_space.n))
+    final = next(protocols.play_episodes(envs.final, make, 0, 0, 1))
+    trained = next(protocols.play_episodes(envs.train, make, 0, 0, 1))
     assert final.completed
     assert final.score % 5 == 0
     assert final.score > final.steps * 0.1
@@ -259,7 +260,7 @@ def test_lost_lives_and_clipping_have_no_part_in_scores():
 def random_run(tmp_path_factory):
     """Four random games of Breakout, recorded in one go."""
     suite = tmp_path_factory.mktemp("random")
-    games = list(evaluate.run_random("breakout", 5, 4, suite))
+    games = list(random_player.run_random("breakout", 5, 4, suite))
     return suite / "breakout" / "seed-5", games
 
 
@@ -302,7 +303,7 @@ def test_random_play_is_recorded_as_a_run(random_run):
 def test_a_finished_random_run_is_left_alone(random_run):
     path, _ = random_run
     before = contents(path)
-    assert list(evaluate.run_random("breakout", 5, 4, path.parent.parent)) == []
+    assert list(random_player.run_random("breakout", 5, 4, path.parent.parent)) == []
     after = contents(path)
     assert {**before, ".lock": b""} == {**after, ".lock": b""}
 
@@ -322,7 +323,7 @@ def test_an_interrupted_random_run_is_completed(random_run, tmp_path, cut):
         "no done.json": (lines, []),
     }[cut]
     (copy / "evaluations.csv").write_text("".join(kept))
-    played = list(evaluate.run_random("breakout", 5, 4, tmp_path))
+    played = list(random_player.run_random("breakout", 5, 4, tmp_path))
     assert [game.episode for game in played] == missing
     after = contents(copy)
     for name in ("config.json", "evaluations.csv", "done.json"):
@@ -332,4 +333,4 @@ def test_an_interrupted_random_run_is_completed(random_run, tmp_path, cut):
 def test_a_random_run_of_another_length_is_refused(random_run):
     path, _ = random_run
     with pytest.raises(RunDirectoryError, match="episodes"):
-        list(evaluate.run_random("breakout", 5, 30, path.parent.parent))
+        list(random_player.run_random("breakout", 5, 30, path.parent.parent))

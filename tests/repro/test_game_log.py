@@ -9,7 +9,7 @@ import pytest
 import zstandard
 
 from repro import records
-from repro.evaluate import Game
+from repro.evaluation.protocols import Game
 from repro.records import RunDirectoryError, Table
 from repro.storage import game_log
 from repro.storage.game_log import Key, Record

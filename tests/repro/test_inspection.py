@@ -13,7 +13,9 @@ import cv2
 import numpy as np
 import pytest
 
-from repro import cli, config, evaluate, experiment, inspection, records, score
+from repro import cli, config, experiment, inspection, records
+from repro.evaluation import protocols
+from repro.evaluation.trained import load
 from repro.storage import directory, weights_file
 from repro.storage.run import Run, run_from
 
@@ -100,12 +102,12 @@ def test_play_has_a_row_per_step_of_the_evaluation_games(made, run_dir):
         "q_NOOP", "q_FIRE", "q_RIGHT", "q_LEFT",
     ]  # fmt: skip
     assert [row["step"] for row in rows] == [str(step) for step in range(STEPS)]
-    trained = score.load(run_dir, "last")
+    trained = load(run_dir, "last")
     env = experiment.make_envs(trained.run).final
     make_player = experiment.agent_player(trained.agent, 0.05)
     expected, states, game = [], [], 0
     while len(expected) < STEPS:
-        seed = evaluate.episode_seed(1, 400, game)
+        seed = protocols.episode_seed(1, 400, game)
         player = make_player(np.random.default_rng([seed, *b"player"]))
         state, info = env.reset(seed=seed)
         over = False
@@ -148,7 +150,7 @@ def test_neighbours_in_the_hidden_layer_are_neighbours_on_the_map():
 
 
 def test_the_output_layer_turns_the_hidden_one_into_the_action_values(run_dir):
-    agent = score.load(run_dir, "last").agent
+    agent = load(run_dir, "last").agent
     generator = np.random.default_rng(0)
     states = generator.integers(0, 256, (5, 4, 84, 84), dtype=np.uint8)
     q, hidden = inspection.activations(agent, states)

@@ -7,7 +7,9 @@ import imageio.v2 as imageio
 import numpy as np
 import pytest
 
-from repro import config, evaluate, experiment, play, records, score
+from repro import config, experiment, play, records
+from repro.evaluation import protocols
+from repro.evaluation.trained import load
 from repro.storage import directory, weights_file
 from repro.storage.run import Run
 from tests.repro.small import assert_one_line, use
@@ -35,7 +37,7 @@ def run_dir(tmp_path_factory):
 def test_a_video_has_the_screen_and_the_action_values(run_dir, tmp_path, suffix):
     """A picture per step of four frames: 210x160 twice as large, and 320 pixels of bars."""
     path = tmp_path / f"video.{suffix}"
-    made = play.record(score.load(run_dir, "last"), path, episode=0, max_frames=FRAMES)
+    made = play.record(load(run_dir, "last"), path, episode=0, max_frames=FRAMES)
     pictures = [np.asarray(picture)[..., :3] for picture in imageio.get_reader(path)]
     if suffix == "mp4":
         assert len(pictures) == made["pictures"]
@@ -48,7 +50,7 @@ def test_a_video_has_the_screen_and_the_action_values(run_dir, tmp_path, suffix)
 
 
 def test_the_same_episode_is_the_same_game(run_dir, tmp_path):
-    trained = score.load(run_dir, "last")
+    trained = load(run_dir, "last")
     one, two = (
         play.record(trained, tmp_path / f"{name}.gif", episode=3, max_frames=400) for name in "ab"
     )
@@ -57,12 +59,12 @@ def test_the_same_episode_is_the_same_game(run_dir, tmp_path):
 
 
 def test_a_whole_game_is_that_of_the_evaluation(run_dir, tmp_path):
-    trained = score.load(run_dir, "last")
+    trained = load(run_dir, "last")
     made = play.record(trained, tmp_path / "whole.gif", episode=1, max_frames=0)
     env = experiment.make_envs(trained.run).final
     player = experiment.agent_player(trained.agent, trained.run.config.training.eval_epsilon)
-    seed = evaluate.episode_seed(trained.run.seed, 400, 1)
-    game = evaluate.play_game(env, player, 1, seed)
+    seed = protocols.episode_seed(trained.run.seed, 400, 1)
+    game = protocols.play_game(env, player, 1, seed)
     assert (made["return"], made["frames"]) == (game.score, game.frames)
 
 
@@ -77,7 +79,7 @@ def test_the_chosen_action_is_orange_and_the_longest_bar_is_the_largest_value():
 
 def test_another_ending_is_refused(run_dir, tmp_path):
     with pytest.raises(config.ConfigError, match=r"\.mp4 or \.gif"):
-        play.record(score.load(run_dir, "last"), tmp_path / "video.avi", 0, 100)
+        play.record(load(run_dir, "last"), tmp_path / "video.avi", 0, 100)
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "gif"])
@@ -94,4 +96,4 @@ def test_a_video_that_cannot_be_written_is_one_line(capfd, run_dir, tmp_path, pl
 
 def test_weights_that_are_not_there_are_named(run_dir):
     with pytest.raises(weights_file.WeightsError, match=r"best\.safetensors is missing"):
-        score.load(run_dir, "best")
+        load(run_dir, "best")

@@ -5,7 +5,7 @@ import json
 from small import KilledError, StopAt, assert_same_run, go, make_run, rows
 
 from repro import train
-from repro.evaluate import Game
+from repro.evaluation.protocols import Game
 from repro.records import Table
 from repro.storage import game_log
 from repro.system import signals

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from repro import dense, experiment, score
+from repro import dense, experiment
 from repro.agent import Agent
 from repro.config import preset
 from repro.replay import Batch, ReplayMemory
@@ -49,7 +49,7 @@ def seen(tmp_path_factory):
         assert end is None
         trained = list(explored)
         explored.clear()
-        list(score.score(path, "last", 1))
+        list(trained.score(path, "last", 1))
     return {"drawn": drawn, "learnt": learnt, "trained": trained, "scored": explored}
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from repro import config, evaluate, records
+from repro import config, records
 from repro.config import Config, ConfigError
 from repro.config.checks import LARGEST
+from repro.evaluation import protocols
 from repro.records import RunDirectoryError
 from repro.storage import game_log
 from repro.storage.game_log import Key, Log, Record
@@ -112,7 +113,7 @@ def row_problems(of: Subject, claims: Sequence[Claim]) -> Iterator[tuple[Claim, 
         weights, step, episode = claim.key
         expected = due[weights, step]
         due[weights, step] = episode + 1
-        seed = evaluate.episode_seed(of.run.seed, step, episode)
+        seed = protocols.episode_seed(of.run.seed, step, episode)
         what = ""
         if not _evaluated(of, weights, step):
             what = f"this run never scored {_network(claim.key)}"
@@ -195,7 +196,7 @@ def score_problems(of: Subject, claims: Sequence[Claim], scores: dict[Key, float
     if weights == "best" and step != (best := _best_step(of.table)):
         yield f"{file}: the best network is said to be that of step {step}, the table says {best}"
         return
-    for name, ours in evaluate.summary(mine[: of.episodes]).items():
+    for name, ours in protocols.summary(mine[: of.episodes]).items():
         if not _same(done.get(name), ours):
             yield f"{file}: {name} is {done.get(name)}, the games give {ours}"
 

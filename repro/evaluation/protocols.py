@@ -1,11 +1,10 @@
-"""Playing for scores: the final and the periodic protocol, and the random player.
+"""Playing for scores: the final and the periodic protocol.
 
 Knows nothing of networks: a player is a function from an observation to an
 action. Torch is not needed here.
 """
 
 import contextlib
-import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,9 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from repro import config, records
-from repro.storage import directory, done, game_log, provenance
+from repro import records
+from repro.storage import game_log, provenance
 from repro.storage.run import Run
-from wrappers.protocol import NATURE, Protocol
-
-RANDOM_ACTION_FRAMES = 6  # 10 Hz, the rate of a fast human; Methods and ledger row 26
 
 Player = Callable[[NDArray[Any]], int]
 PlayerFactory = Callable[[np.random.Generator], Player]
@@ -219,60 +215,6 @@ def _return(table: Path, line: int, text: str) -> float:
     raise records.RunDirectoryError(
         f"{table}, line {line}: the return {text!r} is no number; mend or remove the line"
     )
-
-
-def random_player(actions: int) -> PlayerFactory:
-    """Uniformly random actions, 0 to ``actions - 1``."""
-
-    def make(generator: np.random.Generator) -> Player:
-        return lambda _: int(generator.integers(actions))
-
-    return make
-
-
-def random_protocol(protocol: Protocol = NATURE) -> Protocol:
-    """The random player's protocol: each action lasts six frames (ledger row 26)."""
-    return dataclasses.replace(protocol, action_repeat_frames=RANDOM_ACTION_FRAMES)
-
-
-def run_random(
-    game: str, seed: int, episodes: int, suite: Path, protocol: Protocol = NATURE
-) -> Iterator[Game]:
-    """Score the random player and record it as a run; yields each game as it ends.
-
-    The run directory gets the games one by one; a repeated call goes on where the
-    last one stopped, and yields nothing if that was the end.
-
-    Raises:
-        RunDirectoryError: if the directory is in use or belongs to another configuration.
-    """
-    from wrappers.envs import make_eval_env
-
-    slow = random_protocol(protocol)
-    identity = {
-        "game": game,
-        "seed": seed,
-        "preset": "random",
-        "episodes": episodes,
-        "config": {"environment": "atari", "protocol": dataclasses.asdict(slow)},
-    }
-    older = {"config": {"protocol": config.before()["protocol"]}}
-    with directory.RunDirectory(records.run_path(suite, game, seed), identity, older) as run:
-        if run.done():
-            return
-        env = make_eval_env(game, seed, slow)
-        records.write_json(run.path / "provenance.json", describe(game, env))
-        records.trim(run.path / "evaluations.csv", 0)
-        table = run.table("evaluations.csv")
-        there = len(records.read_rows(run.path / "evaluations.csv"))
-        player = random_player(int(env.action_space.n))  # type: ignore[attr-defined]
-        for result in play_episodes(env, player, seed, 0, episodes, there):
-            table.append(result.row("final", "random", 0))
-            yield result
-        table.close()
-        env.close()
-        scores = final_returns(run.path / "evaluations.csv", "random", 0)
-        done.write(run.path, summary(scores))
 
 
 def describe(game: str, env: gym.Env[Any, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from repro.records import RunDirectoryError
 from repro.system import disk
 
 if TYPE_CHECKING:
-    from repro.verdict import Verdict
+    from repro.evaluation.verdict import Verdict
 
 
 def add(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
@@ -51,7 +51,7 @@ def _command(options: argparse.Namespace) -> int:
 def _verdicts(
     folders: Sequence[Path], jobs: int, say: Callable[[str], None]
 ) -> Iterator["Verdict"]:
-    from repro import verdict
+    from repro.evaluation import verdict
     from repro.system import processes
 
     if jobs == 1:
@@ -69,7 +69,7 @@ def _verdicts(
 
 
 def _in_a_process(folder: Path) -> tuple[list[str], "Verdict"]:
-    from repro import verdict
+    from repro.evaluation import verdict
 
     lines = [f"{folder}:"]
     return lines, verdict.verify(folder, lines.append)

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from repro import evaluate, records
+from repro import records
 from repro.agent import Agent
+from repro.evaluation import protocols
 from repro.experiment import agent_player, check_device, make_agent, make_envs
 from repro.storage import done, game_log, weights_file
 from repro.storage.run import Run, run_from
@@ -60,7 +61,7 @@ def score(folder: Path, weights: str, episodes: int, device: str = "cpu") -> Ite
         path = folder / "evaluations.csv"
         records.trim(path, trained.run.config.steps)
         game_log.trim(folder)
-        there = evaluate.final_returns(path, weights, trained.step)[:episodes]
+        there = protocols.final_returns(path, weights, trained.step)[:episodes]
         yield from there
         if len(there) == episodes:
             return
@@ -68,7 +69,7 @@ def score(folder: Path, weights: str, episodes: int, device: str = "cpu") -> Ite
         table = place.table("evaluations.csv")
         envs = make_envs(trained.run)
         player = agent_player(trained.agent, trained.run.config.training.eval_epsilon)
-        for game in evaluate.record_episodes(
+        for game in protocols.record_episodes(
             envs.final, player, trained.run, table, weights, trained.step, episodes, len(there)
         ):
             yield game.score

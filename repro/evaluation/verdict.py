@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from repro import __version__, claims, playback, records
-from repro.claims import Subject
+from repro import __version__, records
 from repro.config import ConfigError
+from repro.evaluation import claims, playback
+from repro.evaluation.claims import Subject
 from repro.records import RunDirectoryError
 from repro.storage import done, game_log, provenance
 from repro.storage.lock import Lock

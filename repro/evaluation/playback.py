@@ -5,9 +5,10 @@ from typing import Any
 
 import gymnasium as gym
 
-from repro import evaluate, records
-from repro.claims import Claim, Subject
-from repro.evaluate import Game
+from repro import records
+from repro.evaluation import protocols, random_player
+from repro.evaluation.claims import Claim, Subject
+from repro.evaluation.protocols import Game
 from repro.games import GAMES
 from repro.records import RunDirectoryError
 from repro.storage import provenance
@@ -42,7 +43,7 @@ def play(env: gym.Env[Any, Any], claim: Claim, record: Record | None) -> tuple[G
     actions = int(env.action_space.n)  # type: ignore[attr-defined]
     episode, seed = claim.key.episode, claim.seed
     if record is None:
-        game = evaluate.play_game(env, evaluate.random_player(actions), episode, seed)
+        game = protocols.play_game(env, random_player.uniform(actions), episode, seed)
         return game, _difference(claim, record, game)
     taken = record.actions
     unplayed = Game(episode, seed, claim.score, claim.frames, claim.truncated, False, 0)
@@ -51,7 +52,7 @@ def play(env: gym.Env[Any, Any], claim: Claim, record: Record | None) -> tuple[G
     if max(taken) >= actions:
         return unplayed, f"it has action {max(taken)}, the game has only 0 to {actions - 1}"
     left = iter(taken)
-    game = evaluate.play_game(env, lambda _: lambda _: next(left), episode, seed, len(taken))
+    game = protocols.play_game(env, lambda _: lambda _: next(left), episode, seed, len(taken))
     if not game.completed:
         return game, f"it goes on after the {len(taken):,} actions that are recorded"
     if game.steps < len(taken):

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from repro import evaluate, experiment
+from repro import experiment
 from repro.agent import Agent
+from repro.evaluation import protocols
 from repro.experiment import Environments
 from repro.records import Table
 from repro.storage.lock import LostDirectoryError
@@ -36,9 +37,9 @@ class Scoring:
         self._table = Table(path)
         self._check = check
         self._play = experiment.agent_player(agent, run.config.training.eval_epsilon)
-        self._step, self._games = 0, list[evaluate.Game]()  # of the last periodic evaluation
+        self._step, self._games = 0, list[protocols.Game]()  # of the last periodic evaluation
 
-    def periodic(self, step: int) -> list[evaluate.Game]:
+    def periodic(self, step: int) -> list[protocols.Game]:
         """The periodic evaluation, of the network after ``step`` training steps.
 
         Goes on where an interrupted one stopped; the game that was cut short is played again.
@@ -46,7 +47,7 @@ class Scoring:
         if step != self._step:
             self._step, self._games = step, []
         budget = self._run.config.training.eval_steps - self.played_steps
-        for game in evaluate.play_steps(
+        for game in protocols.play_steps(
             self._envs.periodic, self._player, self._run.seed, step, budget, len(self._games)
         ):
             self._table.append(game.row("periodic", "last", step))
@@ -65,7 +66,7 @@ class Scoring:
     def restore(self, state: dict[str, Any]) -> None:
         """Take over what :meth:`state` gave."""
         self._step = state["step"]
-        self._games = [evaluate.Game(**game) for game in state["games"]]
+        self._games = [protocols.Game(**game) for game in state["games"]]
 
     def final(self, weights: str, step: int) -> dict[str, Any]:
         """The final evaluation; goes on where a killed one stopped, and returns its summary.
@@ -74,22 +75,22 @@ class Scoring:
             weights: "best" or "last", as the agent has them.
             step: training step that they are from.
         """
-        there = len(evaluate.final_returns(self._path, weights, step))
+        there = len(protocols.final_returns(self._path, weights, step))
         asked = self._run.config.training.final_episodes
-        for _ in evaluate.record_episodes(
+        for _ in protocols.record_episodes(
             self._envs.final, self._player, self._run, self._table, weights, step, asked, there
         ):
             pass
-        returns = evaluate.final_returns(self._path, weights, step)
+        returns = protocols.final_returns(self._path, weights, step)
         if len(returns) < asked:
             raise LostDirectoryError(f"{self._path} has lost games that were just played")
-        return evaluate.summary(returns[:asked])  # `repro evaluate` may have played more
+        return protocols.summary(returns[:asked])  # `repro evaluate` may have played more
 
     def close(self) -> None:
         """Close the table."""
         self._table.close()
 
-    def _player(self, generator: np.random.Generator) -> evaluate.Player:
+    def _player(self, generator: np.random.Generator) -> protocols.Player:
         """The agent at play, listening."""
         act = self._play(generator)
 
