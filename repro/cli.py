@@ -121,10 +121,10 @@ def _train(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
         atari = chosen.environment == "atari"
         game = games.find(options.game).name if atari else options.game
         suite = options.out or Path("results") / options.preset
-        from repro import train
         from repro.storage.run import Run
+        from repro.training import command
 
-        return train.command(
+        return command.command(
             Run(game, options.seed, options.preset, chosen),
             suite, options.device, options.threads, not options.quiet, options.restart,
         )  # fmt: skip
@@ -176,12 +176,12 @@ def _play(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     )  # fmt: skip
 
     def run(options: argparse.Namespace) -> int:
-        from repro import play
         from repro.evaluation.trained import load
+        from repro.studies import video
 
         trained = load(options.run_dir, options.weights, options.device)
         path = options.out or options.run_dir / "videos" / f"{options.weights}.mp4"
-        made = play.record(trained, path, options.episode, options.frames)
+        made = video.record(trained, path, options.episode, options.frames)
         print(
             f"{disk.one_line(path)}: return {made['return']:g} after {made['frames']:,} frames, "
             f"{made['pictures']:,} pictures"
@@ -211,7 +211,7 @@ def _inspect(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     )  # fmt: skip
 
     def run(options: argparse.Namespace) -> int:
-        from repro import inspection
+        from repro.studies import inspection
 
         found = inspection.inspect(
             options.run_dir, options.weights, options.steps, options.perplexity,

@@ -20,10 +20,11 @@ from unittest import mock
 import torch
 from torch import nn
 
-from repro import config, experiment, records, train
+from repro import config, experiment, records
 from repro.agent import Agent, NonFiniteError
 from repro.config import Config, flags
 from repro.storage.run import Run
+from repro.training import command
 
 GAME = "ms_pacman"
 
@@ -131,7 +132,7 @@ def make(run: Run, bug: Bug, suite: Path) -> int:
         The exit code of `repro train`.
 
     Raises:
-        As :func:`repro.train.train`.
+        As :func:`repro.training.command.train`.
     """
     made_by = experiment.make_agent
 
@@ -142,7 +143,7 @@ def make(run: Run, bug: Bug, suite: Path) -> int:
         return agent
 
     with mock.patch.object(experiment, "make_agent", make_agent):
-        code = train.command(run, suite, "cpu", threads=1, progress=True)
+        code = command.command(run, suite, "cpu", threads=1, progress=True)
     path = records.run_path(suite, run.game, run.seed)
     if code == 0:
         for weights in path.glob("*.safetensors"):

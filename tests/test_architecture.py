@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 OURS = ("repro", "wrappers", "paper_tables", "scripts", "results")
 SHARED = ("games", "records", "config", "storage.done", "system.disk")
-ENVIRONMENT_MODULES = {"experiment", "train", "training", "protocols", "random_player", "playback"}
+ENVIRONMENT_MODULES = {"experiment", "command", "session", "protocols", "random_player", "playback"}
 
 
 def imports(path: Path) -> set[str]:

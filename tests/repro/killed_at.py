@@ -143,7 +143,8 @@ def run(folder, point, words):
 if __name__ == "__main__":
     import torch._dynamo  # noqa: F401  (every process would load it, in its first optimiser)
 
-    from repro import cli, train  # noqa: F401
+    from repro import cli
+    from repro.training import command as _  # noqa: F401  (as above)
 
     split = sys.argv.index("--")
     suite, points, command = Path(sys.argv[1]), sys.argv[2:split], sys.argv[split + 1 :]

@@ -9,9 +9,10 @@ import subprocess
 import sys
 import time
 
-from repro import cli, config, records, train
+from repro import cli, config, records
 from repro.storage.run import Run
 from repro.system import signals
+from repro.training import command
 
 # Small, but with everything in it: the ring wraps, the target is renewed, four evaluations,
 # drawn transitions in use when a checkpoint is made.
@@ -158,7 +159,7 @@ def go(run, suite, stop=None):
     stop = stop or StopAt(-1)
     path = records.run_path(suite, run.game, run.seed)
     try:
-        train.train(run, suite, "cpu", False, stop)
+        command.train(run, suite, "cpu", False, stop)
     except (signals.Interrupted, KilledError) as end:
         return path, type(end)
     return path, None

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 import torch
 
-from repro import records, trackers, training
+from repro import records
 from repro.storage import checkpoint, directory, segments
 from repro.system import disk
+from repro.training import session, trackers
 from tests.repro.small import (
     STEPS,
     KilledError,
@@ -611,7 +612,7 @@ def test_a_loss_that_is_no_number_leaves_what_is_known_of_it(capfd, tmp_path):
     assert checkpoint.newest_step(path / "checkpoint") < step
     run = make_run(seed=SEED, learning_rate=1e38, td_error_clip=0.0, checkpoint_every_steps=10)
     with directory.RunDirectory(path, run.identity()) as place, pytest.raises(KilledError):  # noqa: SIM117
-        with training.Training(run, place, StopAt(1, kill=True), "cpu", False) as made:
+        with session.Training(run, place, StopAt(1, kill=True), "cpu", False) as made:
             made.run()
     assert step < STEPS
 

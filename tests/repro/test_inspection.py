@@ -13,11 +13,12 @@ import cv2
 import numpy as np
 import pytest
 
-from repro import cli, config, experiment, inspection, records
+from repro import cli, config, experiment, records
 from repro.evaluation import protocols
 from repro.evaluation.trained import load
 from repro.storage import directory, weights_file
 from repro.storage.run import Run, run_from
+from repro.studies import inspection
 
 STEPS, PERPLEXITY, STRETCH = 230, 12, 40
 FLAGS = ["--steps", STEPS, "--perplexity", PERPLEXITY, "--stretch-steps", STRETCH]

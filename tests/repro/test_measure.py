@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from repro import measure
 from repro.agent import Agent
 from repro.config import preset
 from repro.records import LAYERS
 from repro.replay import Batch
+from repro.training import measure
 
 NATURE = dataclasses.replace(preset("nature").agent, hidden_units=16)
 RNG = np.random.default_rng(0)

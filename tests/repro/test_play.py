@@ -7,11 +7,12 @@ import imageio.v2 as imageio
 import numpy as np
 import pytest
 
-from repro import config, experiment, play, records
+from repro import config, experiment, records
 from repro.evaluation import protocols
 from repro.evaluation.trained import load
 from repro.storage import directory, weights_file
 from repro.storage.run import Run
+from repro.studies import video
 from tests.repro.small import assert_one_line, use
 
 FRAMES = 240
@@ -37,7 +38,7 @@ def run_dir(tmp_path_factory):
 def test_a_video_has_the_screen_and_the_action_values(run_dir, tmp_path, suffix):
     """A picture per step of four frames: 210x160 twice as large, and 320 pixels of bars."""
     path = tmp_path / f"video.{suffix}"
-    made = play.record(load(run_dir, "last"), path, episode=0, max_frames=FRAMES)
+    made = video.record(load(run_dir, "last"), path, episode=0, max_frames=FRAMES)
     pictures = [np.asarray(picture)[..., :3] for picture in imageio.get_reader(path)]
     if suffix == "mp4":
         assert len(pictures) == made["pictures"]
@@ -52,7 +53,7 @@ def test_a_video_has_the_screen_and_the_action_values(run_dir, tmp_path, suffix)
 def test_the_same_episode_is_the_same_game(run_dir, tmp_path):
     trained = load(run_dir, "last")
     one, two = (
-        play.record(trained, tmp_path / f"{name}.gif", episode=3, max_frames=400) for name in "ab"
+        video.record(trained, tmp_path / f"{name}.gif", episode=3, max_frames=400) for name in "ab"
     )
     assert one["return"] == two["return"]
     assert (tmp_path / "a.gif").read_bytes() == (tmp_path / "b.gif").read_bytes()
@@ -60,7 +61,7 @@ def test_the_same_episode_is_the_same_game(run_dir, tmp_path):
 
 def test_a_whole_game_is_that_of_the_evaluation(run_dir, tmp_path):
     trained = load(run_dir, "last")
-    made = play.record(trained, tmp_path / "whole.gif", episode=1, max_frames=0)
+    made = video.record(trained, tmp_path / "whole.gif", episode=1, max_frames=0)
     env = experiment.make_envs(trained.run).final
     player = experiment.agent_player(trained.agent, trained.run.config.training.eval_epsilon)
     seed = protocols.episode_seed(trained.run.seed, 400, 1)
@@ -70,7 +71,7 @@ def test_a_whole_game_is_that_of_the_evaluation(run_dir, tmp_path):
 
 def test_the_chosen_action_is_orange_and_the_longest_bar_is_the_largest_value():
     values = np.array([0.5, 2.0, 1.0], np.float32)
-    drawn = play.panel(values, ["NOOP", "FIRE", "LEFT"], 2, "title", 420)
+    drawn = video.panel(values, ["NOOP", "FIRE", "LEFT"], 2, "title", 420)
     blue = (drawn == (86, 180, 233)).all(axis=2)
     orange = (drawn == (230, 159, 0)).all(axis=2)
     lengths = [int(mask[row].sum()) for mask, row in ((blue, 65), (blue, 93), (orange, 121))]
@@ -79,7 +80,7 @@ def test_the_chosen_action_is_orange_and_the_longest_bar_is_the_largest_value():
 
 def test_another_ending_is_refused(run_dir, tmp_path):
     with pytest.raises(config.ConfigError, match=r"\.mp4 or \.gif"):
-        play.record(load(run_dir, "last"), tmp_path / "video.avi", 0, 100)
+        video.record(load(run_dir, "last"), tmp_path / "video.avi", 0, 100)
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "gif"])

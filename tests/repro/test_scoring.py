@@ -4,11 +4,11 @@ import json
 
 from small import KilledError, StopAt, assert_same_run, go, make_run, rows
 
-from repro import train
 from repro.evaluation.protocols import Game
 from repro.records import Table
 from repro.storage import game_log
 from repro.system import signals
+from repro.training import command
 from wrappers import make_eval_env
 
 # Games of at most 80 emulator frames, so of at most 20 steps: some end within an evaluation's 50.
@@ -55,7 +55,7 @@ def test_games_that_somebody_played_before_do_not_lengthen_the_score(tmp_path):
     table.close()
     with_seven = rows(path / "evaluations.csv")
     assert sum(row["kind"] == "final" for row in with_seven) == 7
-    done = train.train(run, tmp_path / "more", "cpu", False, StopAt(-1))[1]
+    done = command.train(run, tmp_path / "more", "cpu", False, StopAt(-1))[1]
     assert done["episodes"] == 2
     two = [float(row["return"]) for row in with_seven if row["kind"] == "final"][:2]
     assert done["mean_return"] == sum(two) / 2

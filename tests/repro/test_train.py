@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 import torch
 
-from repro import config, experiment, records, trackers, train
+from repro import config, experiment, records
 from repro.agent import Agent
 from repro.loop import Event
 from repro.replay import ReplayMemory
 from repro.storage import checkpoint, directory, weights_file
 from repro.storage.run import run_from
 from repro.system import machine
+from repro.training import command, trackers
 from tests.repro.small import (
     EVALUATED,
     KEPT,
@@ -96,7 +97,7 @@ def test_a_training_that_is_killed_and_resumed_is_the_same_training(capfd, tmp_p
 def uninterrupted(tmp_path_factory):
     """A finished run, its number of checks, and the weights at each evaluation."""
     seen = {}
-    original = train.Training._evaluate
+    original = command.Training._evaluate
 
     def listening(self):
         state = self._agent.network.state_dict()
@@ -105,7 +106,7 @@ def uninterrupted(tmp_path_factory):
 
     stop = StopAt(-1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train.Training, "_evaluate", listening)
+        patch.setattr(command.Training, "_evaluate", listening)
         path, end = go(make_run(), tmp_path_factory.mktemp("whole"), stop)
     assert end is None
     return SimpleNamespace(path=path, checks=stop.checks, weights=seen)
@@ -217,7 +218,7 @@ def test_every_moment_is_good_for_an_end(uninterrupted, tmp_path, moment):
     assert uninterrupted.checks > 600 + 4 * 50 + 60
     run = make_run()
     path, end = go(run, tmp_path, StopAt(check % uninterrupted.checks, kill))
-    assert end is (KilledError if kill else train.Interrupted)
+    assert end is (KilledError if kill else command.Interrupted)
     assert not (path / "done.json").exists()
     path, end = go(run, tmp_path)
     assert end is None
@@ -437,7 +438,7 @@ def test_a_directory_in_use_is_refused(capfd, tmp_path):
 def unfinished(tmp_path):
     """The suite of a run that was interrupted at step 75."""
     path, end = go(make_run(seed=0), tmp_path, StopAt(75))
-    assert end is train.Interrupted
+    assert end is command.Interrupted
     return path
 
 

@@ -16,7 +16,7 @@ from repro.config import differences
 from repro.optim import CenteredRMSProp
 from repro.storage.run import Run
 from repro.system.signals import Interrupted
-from repro.training import Training
+from repro.training.session import Training
 from scripts import deliberate_bugs
 from scripts.deliberate_bugs import BUGS, CORRECT, GAME, configured, make
 

@@ -6,19 +6,20 @@ import sys
 import numpy as np
 import torch
 
-from repro import completion, experiment, nonfinite, records, trackers
+from repro import experiment, records
 from repro.agent import NonFiniteError
-from repro.best import Best
 from repro.evaluation import protocols
 from repro.evaluation.while_training import Scoring
 from repro.loop import Loop
 from repro.replay import MinibatchQueue, ReplayMemory
-from repro.state_check import check_state
 from repro.storage import checkpoint, game_log, provenance, weights_file
 from repro.storage.directory import RunDirectory
 from repro.storage.run import Run
 from repro.system import machine
 from repro.system.signals import Interrupted, Stop
+from repro.training import completion, nonfinite, trackers
+from repro.training.best import Best
+from repro.training.state_check import check_state
 from wrappers import state as env_state
 
 

@@ -12,13 +12,14 @@ from typing import Any
 
 import torch
 
-from repro import completion, experiment, networks, records, trackers
+from repro import experiment, networks, records
 from repro.agent import NonFiniteError
 from repro.storage import checkpoint, directory
 from repro.storage.run import Run
 from repro.system import machine
 from repro.system.signals import Interrupted, Stop, listening
-from repro.training import Training
+from repro.training import completion, trackers
+from repro.training.session import Training
 from wrappers.envs import MissingROMError
 
 

@@ -14,13 +14,13 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from repro import measure
 from repro.agent import Agent
 from repro.config import Config
 from repro.loop import Event
 from repro.records import Table
 from repro.replay import Batch, ReplayMemory
 from repro.system import terminal
+from repro.training import measure
 
 
 class Tracker(Protocol):
