@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from repro import config, games, slurm, submit
+from repro import config, games
+from repro.cluster import slurm, submit
 from repro.config.flags import OneLineParser, count, natural
 from repro.storage import segments
 from repro.system import machine

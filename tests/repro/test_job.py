@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from repro import job, records, tails
+from repro import records
+from repro.cluster import tails, watcher
 from repro.storage import directory
 
 
@@ -22,9 +23,10 @@ def watch(suite, shell, attempts=3):
     """Watch some lines of shell in place of a training; ``$run`` is the run directory."""
     run = suite / "pong" / "seed-0"
     run.mkdir(parents=True, exist_ok=True)
-    watcher = job.Watcher(suite, "pong", 0, attempts, 0)
-    code = watcher.watch(["bash", "-c", f"run={run}\n{shell}"])
-    return code, run, job.read_events(job.events_file(suite, "pong", 0))
+    code = watcher.Watcher(suite, "pong", 0, attempts, 0).watch(
+        ["bash", "-c", f"run={run}\n{shell}"]
+    )
+    return code, run, watcher.read_events(watcher.events_file(suite, "pong", 0))
 
 
 def names(events):
@@ -38,7 +40,7 @@ def test_a_run_that_finishes(tmp_path, monkeypatch):
     code, _, events = watch(tmp_path, "echo hello; touch $run/done.json")
     assert (code, names(events)) == (0, ["started", "done"])
     assert {(one["job"], one["node"]) for one in events} == {("12_3", "n17")}
-    assert job.log_file(tmp_path, "pong", 0).read_text() == "hello\n"
+    assert watcher.log_file(tmp_path, "pong", 0).read_text() == "hello\n"
     # Once more, and nothing is started.
     assert watch(tmp_path, "exit 1") == (0, tmp_path / "pong" / "seed-0", events)
 
@@ -50,7 +52,7 @@ def test_a_run_that_fails_is_tried_again_and_given_up_with_the_reason(tmp_path):
     failure = json.loads((run / "failure.json").read_text())
     assert (failure["exit_code"], failure["failures"]) == (1, 3)
     assert failure["last_line"] == "repro: no room"
-    assert failure["log"] == str(job.log_file(tmp_path, "pong", 0))
+    assert failure["log"] == str(watcher.log_file(tmp_path, "pong", 0))
     assert {"time", "job", "node", "step"} <= set(failure)
     # Submitted again, it has as many attempts as at first.
     (run / "failure.json").unlink()
@@ -85,7 +87,7 @@ def test_a_training_that_saved_itself_is_no_failure(tmp_path, code):
 
 def test_lost_machines_are_no_failures():
     starts = [{"event": "started", "step": "10"}] * 9
-    assert job.failures_in_a_row(starts) == 0
+    assert watcher.failures_in_a_row(starts) == 0
 
 
 def test_a_run_that_another_process_holds_is_waited_for(tmp_path, monkeypatch):
@@ -98,7 +100,7 @@ def test_a_run_that_another_process_holds_is_waited_for(tmp_path, monkeypatch):
         "except RuntimeError as error:\n    raise SystemExit(f'repro: {error}')\""
     )
     with directory.RunDirectory(run, {}):
-        monkeypatch.setattr(job, "BUSY_SECONDS", 1.0)
+        monkeypatch.setattr(watcher, "BUSY_SECONDS", 1.0)
         code, _, events = watch(tmp_path, shell, attempts=1)
     assert code == 1
     assert names(events)[:2] == ["started", "busy"]
@@ -124,7 +126,7 @@ def test_a_signal_is_handed_on_and_its_code_handed_back(tmp_path, number):
     process = subprocess.Popen(
         [sys.executable, "-c", code, "--attempts", "1", tmp_path, "pong", "3", *train]
     )
-    log = job.log_file(tmp_path, "pong", 3)
+    log = watcher.log_file(tmp_path, "pong", 3)
     end = time.monotonic() + 30
     while time.monotonic() < end and not (log.exists() and log.read_text()):
         time.sleep(0.05)
@@ -132,7 +134,7 @@ def test_a_signal_is_handed_on_and_its_code_handed_back(tmp_path, number):
     assert log.read_text().split() == words
     process.send_signal(number)
     assert process.wait(30) == 128 + number
-    events = job.read_events(job.events_file(tmp_path, "pong", 3))
+    events = watcher.read_events(watcher.events_file(tmp_path, "pong", 3))
     assert names(events) == ["started", "interrupted"]
 
 
@@ -203,10 +205,10 @@ def test_nothing_is_written_into_what_is_anothers(tmp_path, capfd):
 
 
 def test_an_events_file_that_a_full_disk_left_empty_or_torn_does_no_harm(tmp_path):
-    path = job.events_file(tmp_path, "pong", 0)
+    path = watcher.events_file(tmp_path, "pong", 0)
     path.parent.mkdir(parents=True)
     path.touch()
     watch(tmp_path, "exit 1", attempts=1)
-    assert names(job.read_events(path))[:2] == ["started", "failed"]
+    assert names(watcher.read_events(path))[:2] == ["started", "failed"]
     path.write_text("2026,started\n")
-    assert job.read_events(path) == []
+    assert watcher.read_events(path) == []

@@ -10,7 +10,7 @@ import time
 import pytest
 from command_line import executable, use
 
-from repro import slurm
+from repro.cluster import slurm
 
 
 @pytest.fixture

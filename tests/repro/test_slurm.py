@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from command_line import executable, use
 
-from repro import config, games, records, site, slurm, submit
+from repro import config, games, records
+from repro.cluster import site, slurm, submit
 from repro.config import ConfigError, flags
 from repro.replay import ReplayMemory
 from repro.storage.run import Run

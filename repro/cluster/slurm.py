@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from repro.site import Site
+from repro.cluster.site import Site
 
 _MEMORY_MARGIN = 1.15  # for the page cache of checkpoints, and a GPU's driver
 _QUERY_SECONDS = 60

@@ -9,10 +9,18 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from repro import slurm
+from repro.cluster import slurm
+from repro.cluster.survey import (
+    STALE_SECONDS,
+    STATES,
+    Queue,
+    RunStatus,
+    Submission,
+    submissions,
+    survey,
+)
 from repro.config.flags import count
 from repro.records import RunDirectoryError
-from repro.survey import STALE_SECONDS, STATES, Queue, RunStatus, Submission, submissions, survey
 from repro.system import terminal
 from repro.system.disk import one_line
 

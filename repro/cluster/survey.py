@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from repro import evidence, games, job, records, tails
+from repro import games, records
+from repro.cluster import evidence, tails, watcher
+from repro.cluster.evidence import Evidence
+from repro.cluster.slurm import Queued
 from repro.config.checks import LARGEST
-from repro.evidence import Evidence
-from repro.slurm import Queued
 from repro.storage import lock
 
 STATES = ("running", "queued", "requeued", "stale", "missing", "dead", "done")
@@ -232,7 +233,7 @@ def _note(
     if state == "dead":
         marker = "done.json" in found.damaged
         notes.append("its train command makes done.json again" if marker else found.failure or "")
-    failures = job.failures_in_a_row(found.events)
+    failures = watcher.failures_in_a_row(found.events)
     if failures and state not in ("dead", "done"):
         failed = (event for event in reversed(found.events) if event["event"] == "failed")
         notes.append(f"failed {failures} times in a row: {next(failed)['last_line']}")

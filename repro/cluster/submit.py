@@ -8,11 +8,12 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from repro import config, games, records, sending, site, slurm
+from repro import config, games, records
+from repro.cluster import sending, site, slurm
+from repro.cluster.status import summary
+from repro.cluster.survey import RunStatus, submissions, survey
 from repro.config import Config, ConfigError, flags
-from repro.status import summary
 from repro.storage.run import Run
-from repro.survey import RunStatus, submissions, survey
 from repro.system import disk, machine
 
 _LEFT_OUT = {"done", "queued", "requeued", "running"}

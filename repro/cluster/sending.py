@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from repro import records, slurm
-from repro.site import Site
+from repro import records
+from repro.cluster import slurm
+from repro.cluster.site import Site
+from repro.cluster.survey import UNANSWERED_SECONDS
 from repro.storage import lock
-from repro.survey import UNANSWERED_SECONDS
 from repro.system import disk
 
 

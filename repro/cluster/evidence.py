@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from repro import job, records, tails
+from repro import records
+from repro.cluster import tails, watcher
 from repro.storage import done
 from repro.system import disk
 
@@ -92,7 +93,7 @@ def read(suite: Path, game: str, seed: int) -> Evidence:
         best_score=best,
         final_score=final[1],
         failure=told(run / "failure.json", _failure, None),
-        events=told(job.events_file(suite, game, seed), _events, []),
+        events=told(watcher.events_file(suite, game, seed), _events, []),
         damaged=tuple(damaged),
     )
 
@@ -121,8 +122,8 @@ def _failure(path: Path) -> str | None:
 
 
 def _events(path: Path) -> list[dict[str, str]]:
-    _refuse_other(path, job.EVENTS)
-    return [event for event in job.read_events(path) if _converts(when, event)]
+    _refuse_other(path, watcher.EVENTS)
+    return [event for event in watcher.read_events(path) if _converts(when, event)]
 
 
 def _learned(path: Path) -> tuple[int, float | None]:

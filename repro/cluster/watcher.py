@@ -1,0 +1,202 @@
+"""Inside a cluster job: watches one training, tries again after a failure, gives up in the end.
+
+``python -m repro.job SUITE GAME SEED [flags of repro train]`` is what the batch script calls.
+What happened to a run is kept in SUITE/jobs/runs/<game>-seed-<n>.csv, its output beside it in a
+.log; the reason for giving up is RUN/failure.json.
+"""
+
+import csv
+import datetime
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from repro import records
+from repro.cluster import tails
+from repro.config import flags
+from repro.system import disk
+
+EVENTS = ("time", "event", "job", "node", "exit_code", "step", "last_line")
+SIGNALS = (signal.SIGUSR1, signal.SIGTERM)
+BUSY_SECONDS = 900.0  # a lost machine's lock is believed for some minutes; a requeue may be faster
+_BUSY = "is in use by"
+# The directory is another's: nothing may be written there.
+_NOT_OURS = ("belongs to another configuration", "so it is not a run", "is a file;")
+_SAVED = {128 + number for number in SIGNALS} | {-number for number in SIGNALS}
+
+
+class Watcher:
+    """Runs a training command until it is done, interrupted, or has failed too often.
+
+    Args:
+        suite, game, seed: which run.
+        attempts: failures in a row, without progress, after which it is given up.
+        retry_seconds: pause between a failure and the next attempt.
+    """
+
+    def __init__(
+        self, suite: Path, game: str, seed: int, attempts: int = 3, retry_seconds: int = 60
+    ) -> None:
+        self._run = records.run_path(suite, game, seed)
+        self._attempts = attempts
+        self._retry_seconds = retry_seconds
+        self._log = log_file(suite, game, seed)
+        self._table = events_file(suite, game, seed)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._signal: int | None = None
+        self._woken = threading.Event()
+        self._patience = time.monotonic() + BUSY_SECONDS
+        self._failures = 0
+
+    def receive(self, number: int, _: FrameType | None) -> None:
+        """Take a signal: hand it to the training, which saves itself."""
+        self._signal = number
+        self._woken.set()
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def watch(self, command: Sequence[str]) -> int:
+        """Run the command as often as needed.
+
+        Returns:
+            0 once the run is finished, 1 if it was given up, 128 + the signal if it was
+            interrupted.
+        """
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        while not (self._run / "done.json").exists():
+            if self._signal is not None:
+                return 128 + self._signal
+            start = self._log.stat().st_size if self._log.exists() else 0
+            self._note("started")
+            code = self._once(command)
+            said = tails.last_line(self._log, start)
+            if code == 0:
+                self._note("done", code)
+                return 0
+            if self._signal is not None or code in _SAVED:
+                self._note("interrupted", code, said)
+                return 128 + (self._signal or abs(code) % 128)
+            if _BUSY in said:  # somebody else's run, which must not be given up for that
+                self._note("busy", code, said)
+                if time.monotonic() >= self._patience:
+                    return 1
+                self._woken.wait(self._retry_seconds)
+                continue
+            self._note("failed", code, said)
+            self._failures += 1  # also if the disk is too full to list them
+            failures = max(failures_in_a_row(read_events(self._table)), 0) or self._failures
+            if failures >= self._attempts:
+                self._give_up(code, said, failures)
+                return 1
+            self._woken.wait(self._retry_seconds)
+        return 0
+
+    def _once(self, command: Sequence[str]) -> int:
+        with disk.open_to_append(self._log) as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+            if self._signal is not None:  # it came before there was anyone to hand it to
+                self._process.send_signal(self._signal)
+            return self._process.wait()
+
+    def _note(self, event: str, code: int | None = None, said: str = "") -> None:
+        values = {"exit_code": code, "step": self._step(), "last_line": said}
+        row = io.StringIO(newline="")
+        writer = csv.DictWriter(row, EVENTS, lineterminator="\n")
+        try:
+            if not self._table.exists() or self._table.stat().st_size == 0:
+                writer.writeheader()
+            writer.writerow(_where() | {"event": event} | values)
+            with disk.open_to_append(self._table) as file:
+                file.write(row.getvalue().encode())
+        except OSError as error:  # a full disk must not end the watcher too
+            print(f"repro.job: {self._table}: {event} not noted: {error}", file=sys.stderr)
+
+    def _give_up(self, code: int, said: str, failures: int) -> None:
+        self._note("given up", code, said)
+        if any(words in said for words in _NOT_OURS):
+            return
+        reason = {"exit_code": code, "failures": failures, "step": self._step(), "last_line": said}
+        try:
+            self._run.mkdir(parents=True, exist_ok=True)
+            records.write_json(
+                self._run / "failure.json", _where() | reason | {"log": str(self._log)}
+            )
+        except OSError as error:
+            print(
+                f"repro.job: {self._run} given up after: {said} ({error})",
+                file=sys.stderr,
+            )
+
+    def _step(self) -> int:
+        """How far the training has come."""
+        rows = tails.last_rows(self._run / "learning.csv")
+        return int(rows[-1]["step"]) if rows else 0
+
+
+def log_file(suite: Path, game: str, seed: int) -> Path:
+    """Where everything goes that the run prints."""
+    return suite / "jobs" / "runs" / f"{game}-seed-{seed}.log"
+
+
+def events_file(suite: Path, game: str, seed: int) -> Path:
+    """Where its starts and ends are listed."""
+    return log_file(suite, game, seed).with_suffix(".csv")
+
+
+def read_events(path: Path) -> list[dict[str, str]]:
+    """What happened to a run, oldest first; nothing if it was never in a job."""
+    rows = tails.last_rows(path, size=1 << 20)
+    return [row for row in rows if set(EVENTS) <= set(row) and row["step"].isdecimal()]
+
+
+def failures_in_a_row(events: Sequence[dict[str, str]]) -> int:
+    """Failures since the run last came further than at any failure before, or was given up.
+
+    A start without an end is a lost node or a preemption, and no failure.
+    """
+    failures, reached = 0, -1
+    for event in events:
+        step = int(event["step"])
+        if event["event"] in ("given up", "done"):
+            failures, reached = 0, -1
+        elif event["event"] == "failed":
+            failures = 1 if step > reached else failures + 1
+            reached = max(reached, step)
+    return failures
+
+
+def _where() -> dict[str, Any]:
+    array, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return {
+        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "job": f"{array}_{index}" if array else os.environ.get("SLURM_JOB_ID", ""),
+        "node": os.environ.get("SLURMD_NODENAME") or os.uname().nodename,
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse and watch; everything that is not known here is a flag of `repro train`."""
+    parser = flags.OneLineParser(prog="repro.job", description=__doc__, allow_abbrev=False)
+    parser.add_argument("suite", type=Path, metavar="SUITE")
+    parser.add_argument("game", metavar="GAME")
+    parser.add_argument("seed", type=flags.natural, metavar="SEED")
+    parser.add_argument("--attempts", type=flags.count, default=3, metavar="N")
+    parser.add_argument("--retry-seconds", type=flags.natural, default=60, metavar="N")
+    options, rest = parser.parse_known_args(arguments)
+    watcher = Watcher(
+        options.suite, options.game, options.seed, options.attempts, options.retry_seconds
+    )
+    for number in SIGNALS:
+        signal.signal(number, watcher.receive)
+    command = [sys.executable, "-m", "repro.cli", "train", options.game]
+    return watcher.watch(
+        [*command, "--seed", str(options.seed), "--out", str(options.suite), *rest]
+    )
