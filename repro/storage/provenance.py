@@ -77,7 +77,7 @@ def _git(*arguments: str) -> str | None:
 
     Installed into another project's environment, it would lie in that one's repository.
     """
-    here = Path(__file__).resolve().parents[1]
+    here = Path(__file__).resolve().parents[2]
     if not (here / ".git").exists():
         return None
     try:

@@ -107,7 +107,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path):
     path.write_bytes(b"old")
     code = (
         "import pathlib, resource, signal\n"
-        "from repro import disk\n"
+        "from repro.system import disk\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, (1000, {resource.RLIM_INFINITY}))\n"
         f"disk.replace(pathlib.Path({str(path)!r}), bytes(5000))\n"

@@ -95,7 +95,7 @@ def test_a_run_that_another_process_holds_is_waited_for(tmp_path, monkeypatch):
     run = tmp_path / "pong" / "seed-0"
     shell = (
         f'exec {sys.executable} -c "\n'
-        "from pathlib import Path\nfrom repro import directory\n"
+        "from pathlib import Path\nfrom repro.storage import directory\n"
         f"try:\n    directory.RunDirectory(Path('{run}'), {{}}).__enter__()\n"
         "except RuntimeError as error:\n    raise SystemExit(f'repro: {error}')\""
     )
@@ -119,7 +119,7 @@ def test_a_signal_is_handed_on_and_its_code_handed_back(tmp_path, number):
     )
     python.chmod(0o755)
     code = (
-        "import sys\nfrom repro import job\n"
+        "import sys\nfrom repro.cluster import watcher as job\n"
         f"sys.executable = {str(python)!r}\nsys.exit(job.main(sys.argv[1:]))"
     )
     train = ["--frames", "100", "--no-minimal-actions", "--luminance-weights", "1", "0", "0"]

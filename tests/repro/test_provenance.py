@@ -24,13 +24,13 @@ def test_the_commit_is_never_that_of_another_project(tmp_path):
     git = ["git", "-c", "user.name=a", "-c", "user.email=b", "-C", str(tmp_path)]
     subprocess.run([*git, "init", "--quiet"], check=True)
     subprocess.run([*git, "commit", "--quiet", "--allow-empty", "-m", "theirs"], check=True)
-    shutil.copytree(Path(provenance.__file__).parent, tmp_path / "lib" / "repro")
-    code = "from repro import provenance as p; print(p.__file__, p.collect()['commit'])"
+    shutil.copytree(Path(provenance.__file__).parents[1], tmp_path / "lib" / "repro")
+    code = "from repro.storage import provenance as p; print(p.__file__, p.collect()['commit'])"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path / "lib", env={"PYTHONPATH": "."},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert done.stdout.split() == [str(tmp_path / "lib" / "repro" / "provenance.py"), "None"]
+    assert done.stdout.split() == [str(tmp_path / "lib" / "repro" / "storage" / "provenance.py"), "None"]
 
 
 def test_a_new_run_is_described_in_full(tmp_path):

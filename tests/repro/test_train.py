@@ -411,7 +411,7 @@ def test_memory_that_turns_out_not_to_be_there_is_said_as_clearly(capfd, tmp_pat
 
 def test_the_memory_limit_of_a_process_counts():
     code = (
-        "import resource; from repro import machine\n"
+        "import resource; from repro.system import machine\n"
         "resource.setrlimit(resource.RLIMIT_AS, (10**9, 10**9))\n"
         "assert 0 < machine.available_memory_bytes() < 10**9\n"
         "held = bytearray(3 * 10**8)\n"
