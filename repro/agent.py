@@ -1,15 +1,16 @@
-"""The DQN agent: two networks, an optimiser, how it acts and how it learns."""
+"""The DQN agent: two networks, how it acts and how it learns."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
-from repro import networks, optim
+from repro import networks, optim, targets
 from repro.config import AgentConfig
+from repro.learner import Learner
 from repro.replay import Batch
 
 
@@ -45,7 +46,8 @@ class Agent:
         self.network = networks.build(config, n_actions, observation, weights).to(self.device)
         self.target = networks.build(config, n_actions, observation).to(self.device)
         self.target.requires_grad_(False)
-        self.copy_target()
+        self.renew_target()
+        self.learner = Learner(config, self.network, self.target, self.device)
         self.optimiser = optim.build(config, self.network.parameters())
 
     def act(
@@ -67,10 +69,16 @@ class Agent:
             return int(generator.integers(self.n_actions))
         return greedy(self.q_values(observation[None])[0], generator)
 
+    def player(
+        self, epsilon: float
+    ) -> Callable[[np.random.Generator], Callable[[NDArray[np.generic]], int]]:
+        """Let it play for scores: each game with a generator of its own, epsilon-greedy."""
+        return lambda generator: lambda observation: self.act(observation, epsilon, generator)
+
     def q_values(self, observations: NDArray[np.generic]) -> NDArray[np.float32]:
         """Value the actions: float32 ``(batch, n_actions)``."""
         with torch.inference_mode():
-            values: Tensor = self.network(self.tensor(observations))
+            values: Tensor = self.network(networks.tensor(observations, self.device))
         return values.cpu().numpy()
 
     def update(self, batch: Batch) -> float:
@@ -82,37 +90,15 @@ class Agent:
         Raises:
             NonFiniteError: before any weight is changed.
         """
-        config = self.config
-        with torch.no_grad():
-            _, goals = self.goals(batch)
-        values = self.network(self.tensor(batch.states))
-        chosen = values.gather(1, self.tensor(batch.actions)[:, None])[:, 0]
-        loss = td_loss(chosen, goals, config.td_error_clip)
-        mean = float(loss.detach()) / len(batch.rewards)
-        if not np.isfinite(mean):
-            raise NonFiniteError(f"the loss is {mean}")
-        if config.loss_reduction == "mean":
-            loss = loss / len(batch.rewards)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = float(self.learner.learn(batch))
+        if not np.isfinite(loss):
+            raise NonFiniteError(f"the loss is {loss}")
         self.optimiser.step()
-        return mean
+        return loss
 
-    def goals(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """What the values of the actions taken are drawn towards (Algorithm 1; ledger row 11).
-
-        Returns:
-            Two of float32 ``(batch,)``: the target network's largest value at the next state,
-            terminal or not, and the reward plus, where the state is not terminal, that value
-            discounted.
-        """
-        future = self.target(self.tensor(batch.next_states)).amax(dim=1)
-        goes_on = ~self.tensor(batch.terminals)
-        return future, self.tensor(batch.rewards) + self.config.discount * (future * goes_on)
-
-    def copy_target(self) -> None:
+    def renew_target(self) -> None:
         """Make the target network equal to the network (ledger row 15)."""
-        self.target.load_state_dict(self.network.state_dict())
+        targets.renew(self.target, self.network)
 
     def state(self) -> dict[str, Any]:
         """Weights, optimiser and generator, for a checkpoint."""
@@ -138,23 +124,6 @@ class Agent:
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": means, "param_groups": groups})
         self.generator.bit_generator.state = state["generator"]
-
-    def tensor(self, array: NDArray[np.generic]) -> Tensor:
-        """An array on the device of the networks."""
-        return torch.from_numpy(array).to(self.device, non_blocking=True)
-
-
-def td_loss(values: Tensor, goals: Tensor, clip: float) -> Tensor:
-    """Loss whose gradient is the TD error, clipped to +-``clip`` (0: not), summed (row 17).
-
-    Args:
-        values: float ``(batch,)``, of the actions taken.
-        goals: float ``(batch,)``, no gradient.
-        clip: bound on each TD error.
-    """
-    if clip:
-        return functional.huber_loss(values, goals, reduction="sum", delta=clip)
-    return functional.mse_loss(values, goals, reduction="sum") / 2
 
 
 def greedy(values: NDArray[np.float32], generator: np.random.Generator) -> int:

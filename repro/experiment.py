@@ -8,10 +8,13 @@ import gymnasium as gym
 import numpy as np
 import torch
 
-from repro import config
+from repro import config, networks
 from repro.agent import Agent
-from repro.evaluation import protocols
+from repro.loop import Loop
+from repro.player import Player
+from repro.replay import MinibatchQueue, ReplayMemory
 from repro.storage.run import Run
+from repro.system.machine import LackError
 from wrappers import envs
 
 
@@ -27,6 +30,40 @@ class Environments:
         """Close all three."""
         for env in (self.train, self.periodic, self.final):
             env.close()
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What trains, as a run's configuration has it; nothing has been played yet."""
+
+    memory: ReplayMemory
+    agent: Agent
+    queue: MinibatchQueue
+    player: Player
+    loop: Loop
+
+
+def assemble(run: Run, env: gym.Env[Any, Any], device: str = "cpu") -> Parts:
+    """Make the parts of a training on its environment.
+
+    Raises:
+        ConfigError, LackError: as :func:`make_agent`.
+        MemoryError: if the replay does not fit.
+    """
+    settings = run.config.agent
+    history, *frame = shape(env)
+    memory = ReplayMemory(
+        settings.replay_steps,
+        tuple(frame),
+        history,
+        generator(run.seed, "replay"),
+        dtype(env),
+        discount=settings.discount,
+    )
+    agent = make_agent(run, env, device)
+    queue = MinibatchQueue(memory, settings.replay_draw, settings.minibatch)
+    player = Player(env, memory)
+    return Parts(memory, agent, queue, player, Loop(player, agent, queue))
 
 
 def make_envs(run: Run) -> Environments:
@@ -64,28 +101,30 @@ def make_agent(run: Run, env: gym.Env[Any, Any], device: str = "cpu") -> Agent:
     """Make the agent for an environment; weights and actions follow the run's seed.
 
     A GPU then computes in full single precision, as that of 2015 did, in all of this process.
+
+    Raises:
+        ConfigError: if the network cannot take the environment's observations.
+        LackError: if it does not fit into memory.
     """
     torch.backends.cudnn.allow_tf32 = False
     torch.set_float32_matmul_precision("highest")
     weights = torch.Generator()
     weights.manual_seed(run.seed)
-    return Agent(
-        run.config.agent,
-        int(env.action_space.n),  # type: ignore[attr-defined]
-        shape(env),
-        generator(run.seed, "actions"),
-        weights,
-        device,
-    )
-
-
-def agent_player(agent: Agent, epsilon: float) -> protocols.PlayerFactory:
-    """Let an agent play for scores: epsilon-greedy, with the evaluation's own generator."""
-
-    def make(generator: np.random.Generator) -> protocols.Player:
-        return lambda observation: agent.act(observation, epsilon, generator)
-
-    return make
+    networks.check(run.config.agent, shape(env))
+    try:
+        return Agent(
+            run.config.agent,
+            int(env.action_space.n),  # type: ignore[attr-defined]
+            shape(env),
+            generator(run.seed, "actions"),
+            weights,
+            device,
+        )
+    except (RuntimeError, MemoryError) as error:  # how torch says that, too
+        raise LackError(
+            f"a network with hidden layers of {run.config.agent.hidden_units:,} units does not fit "
+            "into memory; lower --hidden-units"
+        ) from error
 
 
 def generator(seed: int, purpose: str) -> np.random.Generator:
@@ -119,6 +158,6 @@ def check_device(device: str) -> None:
         raise config.ConfigError(f"--device {device} cannot be used here ({reason})") from error
 
 
-def device_name(device: str) -> str:
+def device_name(device: torch.device) -> str:
     """What to call a device in the provenance: the model of a GPU."""
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)

@@ -5,12 +5,13 @@ All take a batch of stacks, oldest frame first, and return float32 ``(batch, n_a
 
 from math import prod
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from repro.config import AgentConfig, ConfigError
 from repro.dense import Dense
-from repro.system.machine import LackError
 
 
 class NatureCNN(nn.Module):
@@ -120,6 +121,11 @@ def lecun_normal(network: nn.Module, generator: torch.Generator | None) -> None:
             layer.get_parameter("bias").fill_(0.0 if layer is last else 0.1)
 
 
+def tensor(array: NDArray[np.generic], device: torch.device) -> Tensor:
+    """An array on the device of the networks."""
+    return torch.from_numpy(array).to(device, non_blocking=True)
+
+
 def weighted(network: nn.Module) -> list[nn.Conv2d | nn.Linear]:
     """The layers that have weights, from the input on."""
     return [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
@@ -135,16 +141,9 @@ def build(
 
     Raises:
         ConfigError: if the network cannot take such observations.
-        LackError: if it does not fit into memory.
     """
     check(config, observation)
-    try:
-        network = _shape(config, n_actions, observation, generator)
-    except (RuntimeError, MemoryError) as error:  # how torch says that, too
-        raise LackError(
-            f"a network with hidden layers of {config.hidden_units:,} units does not fit into "
-            "memory; lower --hidden-units"
-        ) from error
+    network = _shape(config, n_actions, observation, generator)
     if config.initial_weights == "lecun-normal":
         lecun_normal(network, generator)
     return network

@@ -26,14 +26,20 @@ class Batch:
     """Transitions, first axis the transition.
 
     ``windows`` has shape ``(batch, history + 1, *frame)``: the frames of the
-    state and, shifted by one, of the next state. ``actions`` int64,
-    ``rewards`` float32, ``terminals`` bool.
+    state and, shifted by one, of the next state. The others have shape
+    ``(batch,)``: ``numbers`` int64, by which the memory knows the transitions;
+    ``actions`` int64; ``rewards`` float32; ``terminals`` bool; ``discounts``
+    float32, of the value of the next state (0 where terminal); ``weights``
+    float32, of the losses.
     """
 
     windows: NDArray[Any]
+    numbers: NDArray[np.int64]
     actions: NDArray[np.int64]
     rewards: NDArray[np.float32]
     terminals: NDArray[np.bool_]
+    discounts: NDArray[np.float32]
+    weights: NDArray[np.float32]
 
     @property
     def states(self) -> NDArray[Any]:
@@ -47,12 +53,7 @@ class Batch:
 
     def part(self, start: int, stop: int) -> "Batch":
         """Views of some of the transitions."""
-        return Batch(
-            self.windows[start:stop],
-            self.actions[start:stop],
-            self.rewards[start:stop],
-            self.terminals[start:stop],
-        )
+        return Batch(**{name: array[start:stop] for name, array in vars(self).items()})
 
 
 class EmptyReplayError(RuntimeError):
@@ -71,6 +72,7 @@ class ReplayMemory:
         history: frames per state.
         generator: draws the samples.
         dtype: of a frame.
+        discount: of the value of a next state, per step (ledger row 11).
 
     Raises:
         MemoryError: if the memory cannot be had.
@@ -84,12 +86,15 @@ class ReplayMemory:
         history: int,
         generator: np.random.Generator,
         dtype: type[np.generic] | np.dtype[Any] = np.uint8,
+        *,
+        discount: float,
     ) -> None:
         if capacity_steps <= history:
             raise ValueError(f"capacity_steps must exceed history ({history})")
         self.capacity_steps = capacity_steps
         self.history = history
         self.generator = generator
+        self._discount = discount
         self._frames = np.empty((capacity_steps, *frame_shape), dtype)
         self._frames.fill(0)  # touch every page now: the system hands memory out on first use
         self._actions = np.zeros(capacity_steps, np.uint8)
@@ -157,7 +162,8 @@ class ReplayMemory:
             EmptyReplayError: if there is nothing to draw from.
         """
         generator = generator or self.generator
-        slots = self._draw(count, generator)
+        numbers = self._draw(count, generator)
+        slots = numbers % self.capacity_steps
         offsets = np.arange(1 - self.history, 2)
         around = (slots[:, None] + offsets) % self.capacity_steps
         windows = self._frames[around]
@@ -169,7 +175,13 @@ class ReplayMemory:
             windows[:, :-2][stale] = 0
         windows[terminals, -1] = 0
         return Batch(
-            windows, self._actions[slots].astype(np.int64), self._rewards[slots], terminals
+            windows=windows,
+            numbers=numbers,
+            actions=self._actions[slots].astype(np.int64),
+            rewards=self._rewards[slots],
+            terminals=terminals,
+            discounts=np.where(terminals, 0, self._discount).astype(np.float32),
+            weights=np.ones(count, np.float32),
         )
 
     def _draw(self, count: int, generator: np.random.Generator) -> NDArray[np.int64]:
@@ -177,14 +189,13 @@ class ReplayMemory:
         if last <= first:
             raise EmptyReplayError(f"{len(self)} transitions are too few to sample from")
         oldest = self.oldest
-        slots: NDArray[np.int64] = oldest + generator.integers(first, last, count)
-        slots %= self.capacity_steps
+        numbers: NDArray[np.int64] = oldest + generator.integers(first, last, count)
         for _ in range(1_000):
-            cut = np.flatnonzero(self._ends[slots] == _TRUNCATED)
+            ends = self._ends[numbers % self.capacity_steps]
+            cut = np.flatnonzero(ends == _TRUNCATED)
             if cut.size == 0:
-                return slots
-            ages = generator.integers(first, last, cut.size)
-            slots[cut] = (oldest + ages) % self.capacity_steps
+                return numbers
+            numbers[cut] = oldest + generator.integers(first, last, cut.size)
         raise EmptyReplayError("every transition that could be sampled is truncated")
 
     def read(self, start: int, stop: int) -> Transitions:
@@ -205,10 +216,9 @@ class ReplayMemory:
     def blank(self, count: int) -> Batch:
         """Transitions of zeros, of the shapes and types that :meth:`sample` gives."""
         shape = (count, self.history + 1, *self._frames.shape[1:])
-        return Batch(
-            np.zeros(shape, self._frames.dtype), np.zeros(count, np.int64),
-            np.zeros(count, np.float32), np.zeros(count, np.bool_),
-        )  # fmt: skip
+        numbers, reals = np.zeros(count, np.int64), np.zeros(count, np.float32)
+        windows, terminals = np.zeros(shape, self._frames.dtype), np.zeros(count, np.bool_)
+        return Batch(windows, numbers, numbers, reals, terminals, reals, reals)
 
     @property
     def actions(self) -> NDArray[np.uint8]:

@@ -133,7 +133,9 @@ def measure(game: str, distinct_steps: int, folder: Path) -> dict[str, Any]:
     shape = experiment.shape(env)
 
     def empty() -> ReplayMemory:
-        return ReplayMemory(REPLAY_STEPS, shape[1:], shape[0], np.random.default_rng(0))
+        return ReplayMemory(
+            REPLAY_STEPS, shape[1:], shape[0], np.random.default_rng(0), discount=0.99
+        )
 
     memory, place = empty(), folder / "checkpoint"
     played = play(env, distinct_steps)

@@ -31,8 +31,6 @@ import torch
 from repro import config, experiment
 from repro.config import Config
 from repro.config.flags import OneLineParser, count
-from repro.loop import Loop
-from repro.replay import MinibatchQueue, ReplayMemory
 from repro.storage import provenance
 from repro.storage.run import Run
 from wrappers import envs
@@ -180,21 +178,14 @@ def wrapper_stack(game: str) -> Work:
     return work
 
 
-def replay(settings: Config) -> tuple[ReplayMemory, MinibatchQueue]:
-    """An empty memory and the queue of minibatches from it."""
-    agent = settings.agent
-    memory = ReplayMemory(agent.replay_steps, (84, 84), 4, experiment.generator(SEED, "replay"))
-    return memory, MinibatchQueue(memory, agent.replay_draw, agent.minibatch)
-
-
 def parts(game: str, settings: Config) -> Rows:
     """Replay (a full one), update and acting, each on its own."""
-    memory, queue = replay(settings)
     env = envs.make_train_env(game, SEED)
+    made = experiment.assemble(Run(game, SEED, "nature", settings), env)
+    memory, agent, queue = made.memory, made.agent, made.queue
     size = memory.capacity_steps
     for step in islice(cycle(list(islice(play(env), min(DISTINCT_STEPS, size)))), size):
         memory.add(*step)
-    agent = experiment.make_agent(Run(game, SEED, "nature", settings), env)
     batches = cycle([queue.next() for _ in range(16)])
     observations = cycle(next(batches).states.copy())
 
@@ -222,8 +213,8 @@ def parts(game: str, settings: Config) -> Rows:
 def training(game: str, settings: Config) -> Work:
     """Emulator frames of whole training steps of ours, once learning has begun."""
     env = envs.make_train_env(game, SEED)
-    agent = experiment.make_agent(Run(game, SEED, "nature", settings), env)
-    events = Loop(env, agent, *replay(settings)).run(sys.maxsize)
+    made = experiment.assemble(Run(game, SEED, "nature", settings), env)
+    events = made.loop.run(sys.maxsize)
 
     def work(steps: int = STEPS_PER_CALL) -> int:
         return settings.frames_per_step * sum(1 for _ in islice(events, steps))

@@ -10,7 +10,32 @@ import pytest
 ROOT = Path(__file__).parents[1]
 OURS = ("repro", "wrappers", "paper_tables", "scripts", "results")
 SHARED = ("games", "records", "config", "storage.done", "system.disk")
-ENVIRONMENT_MODULES = {"experiment", "command", "session", "protocols", "random_player", "playback"}
+# What a reader of DQN needs; nothing of the wings.
+DQN = {
+    "loop", "player", "schedule", "agent", "learner", "targets", "replay", "networks", "optim",
+    "dense",
+}  # fmt: skip
+_FILES = {"config", "system", "storage", "games", "records"}
+_EXPERIMENT = _FILES | {"dqn", "experiment"}
+ARROWS = {
+    "dqn": {"config", "wrappers.state"},
+    "config": {"system", "wrappers.protocol"},
+    "system": set(),
+    "games": set(),
+    "records": {"system"},
+    "storage": {"config", "system", "records", "dqn"},  # of the DQN the replay, which it stores
+    "experiment": {"dqn", "config", "storage", "system", "wrappers.envs"},
+    "evaluation": _EXPERIMENT
+    | {"__version__", "wrappers.envs", "wrappers.roms", "wrappers.protocol"},
+    "training": _EXPERIMENT | {"evaluation", "wrappers.envs"},
+    "studies": _EXPERIMENT | {"evaluation"},
+    "cluster": _FILES | {"dqn"},  # of the DQN the size of a replay
+    "doctor": _FILES,
+    "commands": _FILES | {"doctor", "evaluation", "training", "studies"},
+    "job": {"cluster"},
+    "cli": _FILES | {"wrappers.protocol"},
+    "__init__": set(),
+}
 
 
 def imports(path: Path) -> set[str]:
@@ -42,20 +67,33 @@ def test_paper_tables_import_only_games_records_configurations_and_files(path):
 
 
 @pytest.mark.parametrize("path", modules("repro"), ids=str)
-def test_repro_imports_neither_tables_nor_scripts(path):
-    """But for the command line, which hands its arguments to their commands."""
-    found = imports(path)
-    if path.stem == "cli":
-        found -= {"paper_tables.commands"}
-    assert all(name.startswith(("repro", "wrappers")) for name in found)
+def test_arrows_between_the_wings_point_one_way(path):
+    """A module imports its own wing, and what ARROWS allows; the command line names the rest."""
+    wing = wing_of(path)
+    targets = {target_of(name) for name in imports(path)} - {wing}
+    assert targets <= ARROWS[wing], targets - ARROWS[wing]
 
 
-@pytest.mark.parametrize("path", modules("repro"), ids=str)
-def test_only_a_few_rooms_of_repro_open_an_environment(path):
-    """The protocol is a value that anyone may read; environments are for those who play."""
-    opened = {name for name in imports(path) if name.startswith("wrappers")}
-    opened = {name for name in opened if not name.startswith("wrappers.protocol.")}
-    assert not opened or path.stem in ENVIRONMENT_MODULES
+def test_there_is_an_arrow_for_each_wing():
+    assert {wing_of(path) for path in modules("repro")} == set(ARROWS)
+
+
+def wing_of(path: Path) -> str:
+    """The folder of a module; of those at the door, what it is there for."""
+    inside = path.relative_to(ROOT / "repro").with_suffix("").parts
+    if len(inside) > 1:
+        return inside[0]
+    return "dqn" if inside[0] in DQN else inside[0]
+
+
+def target_of(name: str) -> str:
+    """Likewise for the dotted name of what is imported."""
+    package, *inside = name.split(".")
+    if package != "repro":
+        return ".".join([package, *inside[:1]])
+    if (ROOT / "repro" / inside[0]).is_dir():
+        return inside[0]
+    return "dqn" if inside[0] in DQN else inside[0]
 
 
 @pytest.mark.parametrize(

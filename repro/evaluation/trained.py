@@ -7,7 +7,7 @@ from pathlib import Path
 from repro import records
 from repro.agent import Agent
 from repro.evaluation import protocols
-from repro.experiment import agent_player, check_device, make_agent, make_envs
+from repro.experiment import check_device, make_agent, make_envs
 from repro.storage import done, game_log, weights_file
 from repro.storage.run import Run, run_from
 from repro.storage.weights_file import WeightsError
@@ -68,7 +68,7 @@ def score(folder: Path, weights: str, episodes: int, device: str = "cpu") -> Ite
         done.renew(folder, without=done.GROWING)
         table = place.table("evaluations.csv")
         envs = make_envs(trained.run)
-        player = agent_player(trained.agent, trained.run.config.training.eval_epsilon)
+        player = trained.agent.player(trained.run.config.training.eval_epsilon)
         for game in protocols.record_episodes(
             envs.final, player, trained.run, table, weights, trained.step, episodes, len(there)
         ):

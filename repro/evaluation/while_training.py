@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from repro import experiment
 from repro.agent import Agent
 from repro.evaluation import protocols
 from repro.experiment import Environments
@@ -36,7 +35,7 @@ class Scoring:
         self._path = path
         self._table = Table(path)
         self._check = check
-        self._play = experiment.agent_player(agent, run.config.training.eval_epsilon)
+        self._play = agent.player(run.config.training.eval_epsilon)
         self._step, self._games = 0, list[protocols.Game]()  # of the last periodic evaluation
 
     def periodic(self, step: int) -> list[protocols.Game]:

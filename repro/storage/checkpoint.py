@@ -36,7 +36,8 @@ from repro.system import disk
 from repro.system.disk import UnreadableError
 
 # Of this folder: 1 had the whole replay in every checkpoint, 2 each segment only once.
-SCHEMA = 5
+SCHEMA = 6
+_VERSIONS = {4: "0.2", 5: "0.3"}  # of the program that wrote a schema
 _KEPT = 2
 _ASIDE = "damaged-"
 _TYPES = {"run": dict, "step": int, "files": dict, "segments": dict, "values": dict}
@@ -254,7 +255,7 @@ class Checkpoints:
         if schema != SCHEMA:
             raise CheckpointError(
                 f"{place} is of another version (checkpoint schema {schema!r}, here {SCHEMA}); "
-                f"go on with the version that made it, {RESTART}"
+                f"finish the run with version {_VERSIONS.get(schema, 'that made it')}, {RESTART}"
             )
         changed = directory.differences(whole["run"], self._run, self._defaults)
         if changed:

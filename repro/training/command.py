@@ -10,10 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import torch
 
 from repro import experiment, networks, records
 from repro.agent import NonFiniteError
+from repro.replay import ReplayMemory
 from repro.storage import checkpoint, directory
 from repro.storage.run import Run
 from repro.system import machine
@@ -61,7 +63,7 @@ def train(
         try:
             checkpoints = checkpoint.of(run, place)
             if found is None and (checkpoints.begun() or not records.earned(path)):
-                with Training(run, place, stop, device, progress) as training:
+                with _training(run, place, device, stop, progress) as training:
                     training.run()
             elif found is None:
                 completion.complete(run, place, device, stop)
@@ -84,6 +86,26 @@ def _refuse_wrong_use(run: Run, device: str) -> None:
     envs = experiment.make_envs(run)
     networks.check(run.config.agent, experiment.shape(envs.train))
     envs.close()
+
+
+def _training(
+    run: Run, place: directory.RunDirectory, device: str, stop: Stop, progress: bool
+) -> Training:
+    experiment.check_device(device)
+    envs = experiment.make_envs(run)
+    _require_room(run, place.path, envs.train)
+    parts = experiment.assemble(run, envs.train, device)
+    return Training(run, place, envs, parts, stop, progress)
+
+
+def _require_room(run: Run, path: Path, env: gym.Env[Any, Any]) -> None:
+    frame, dtype = experiment.shape(env)[1:], experiment.dtype(env)
+    capacity = run.config.agent.replay_steps
+    replay = ReplayMemory.bytes_needed(capacity, frame, dtype)
+    machine.require_memory(machine.training_memory_bytes(replay))
+    kept = ReplayMemory.bytes_needed(min(capacity, run.config.steps), frame, dtype)
+    there = machine.folder_bytes(path / "checkpoint")
+    machine.require_disk(path, machine.checkpoints_bytes(kept) - there)
 
 
 def _stuck(path: Path, error: OSError) -> str:

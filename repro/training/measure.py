@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from repro import targets
 from repro.agent import Agent
-from repro.networks import weighted
+from repro.networks import tensor, weighted
 from repro.records import LAYERS, STATISTICS
 from repro.replay import Batch
 
@@ -31,9 +32,9 @@ class Values:
 def values(agent: Agent, batch: Batch) -> Values:
     """Measure an agent on transitions."""
     with torch.inference_mode():
-        q = agent.network(agent.tensor(batch.states))
-        future, goals = agent.goals(batch)
-        errors = goals - q.gather(1, agent.tensor(batch.actions)[:, None])[:, 0]
+        q = agent.network(tensor(batch.states, agent.device))
+        future, goals = targets.bootstrap(agent.target, batch, agent.device)
+        errors = goals - q.gather(1, tensor(batch.actions, agent.device)[:, None])[:, 0]
         if clip := agent.config.td_error_clip:
             errors = errors.clamp(-clip, clip)
         return Values(

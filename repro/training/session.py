@@ -1,94 +1,117 @@
-"""Putting a training together: environment, agent, replay, loop, trackers, evaluation, disk."""
+"""A training in its directory: the loop, who watches it, its evaluations, its checkpoints."""
 
 import contextlib
 import sys
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from repro import experiment, records
 from repro.agent import NonFiniteError
 from repro.evaluation import protocols
 from repro.evaluation.while_training import Scoring
-from repro.loop import Loop
-from repro.replay import MinibatchQueue, ReplayMemory
+from repro.experiment import Environments, Parts
 from repro.storage import checkpoint, game_log, provenance, weights_file
 from repro.storage.directory import RunDirectory
 from repro.storage.run import Run
-from repro.system import machine
 from repro.system.signals import Interrupted, Stop
 from repro.training import completion, nonfinite, trackers
 from repro.training.best import Best
 from repro.training.state_check import check_state
-from wrappers import state as env_state
+
+
+class Participant(Protocol):
+    """Has a part of what a checkpoint holds."""
+
+    def state(self) -> dict[str, Any]:
+        """Plain values, arrays and tensors, nested in dictionaries."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over what :meth:`state` gave."""
 
 
 class Training:
-    """A training in a run directory that is ours. Use as a context manager."""
+    """A training in a run directory that is ours. Use as a context manager.
+
+    Args:
+        run: which training.
+        place: its directory.
+        envs: its environments; closed in the end.
+        parts: what trains; goes on from the newest checkpoint, if there is one.
+        stop: asked after every step.
+        progress: whether to show a progress line.
+    """
 
     def __init__(
-        self, run: Run, place: RunDirectory, stop: Stop, device: str, progress: bool
+        self,
+        run: Run,
+        place: RunDirectory,
+        envs: Environments,
+        parts: Parts,
+        stop: Stop,
+        progress: bool,
     ) -> None:
         self._run = run
         self._place = place
         self._path = place.path
         self._stop = stop
-        experiment.check_device(device)
-        self._envs = experiment.make_envs(run)
-        self._env = self._envs.train
-        self._require_room()
-        shape, settings = experiment.shape(self._env), run.config.agent
-        self._memory = ReplayMemory(
-            settings.replay_steps, shape[1:], shape[0], experiment.generator(run.seed, "replay"),
-            experiment.dtype(self._env),
-        )  # fmt: skip
+        self._memory, self._agent, self._loop = parts.memory, parts.agent, parts.loop
+        self._best = Best(self._path / "best.safetensors")
+        self._participants: dict[str, Participant] = {
+            "agent": parts.agent,
+            "loop": parts.loop,
+            "player": parts.player,
+            "queue": parts.queue,
+            "best": self._best,
+        }
+        self._closing = contextlib.ExitStack()
+        self._closing.callback(envs.close)
         self._checkpoints = checkpoint.of(run, place)
         saved = self._checkpoints.load(self._memory)
-        self._agent = experiment.make_agent(run, self._env, device)
-        self._queue = MinibatchQueue(self._memory, settings.replay_draw, settings.minibatch)
-        self._loop = Loop(self._env, self._agent, self._memory, self._queue)
-        self._best = Best(place.path / "best.safetensors")
-        self._closing = contextlib.ExitStack()
-        self._closing.callback(self._envs.close)
-        self._tables: dict[str, bytes] = {}  # as they were at the checkpoint
         if saved is not None:
             self._restore(saved)
-        made = {"device": experiment.device_name(device), "threads": torch.get_num_threads()}
-        made |= protocols.describe(run.game, self._env)
-        provenance.keep(place.path / "provenance.json", made, self._loop.step)
-        env_state.save(self._env)  # an environment that cannot be saved is refused now
-        self._go_back()
+        made = {
+            "device": experiment.device_name(parts.agent.device),
+            "threads": torch.get_num_threads(),
+            **protocols.describe(run.game, envs.train),
+        }
+        provenance.keep(self._path / "provenance.json", made, self._loop.step)
+        parts.player.state()  # an environment that cannot be saved is refused now
+        self._go_back({} if saved is None else saved.state["tables"])
+        self._watch(envs, progress)
+        self._saved: tuple[int, ...] | None = None
+        if saved is not None:
+            for name in ("episodes", "learning", "scoring"):
+                self._participants[name].restore(saved.state[name])
+            self._saved = self._position()
+
+    def _watch(self, envs: Environments, progress: bool) -> None:
+        """Make those who watch; their tables are as they were at the checkpoint."""
+        run, place, frames_per_step = self._run, self._place, self._run.config.frames_per_step
         self._scoring = Scoring(
-            run, self._envs, self._agent, place.path / "evaluations.csv",
-            lambda: stop.check(self._loop.step),
+            run, envs, self._agent, self._path / "evaluations.csv",
+            lambda: self._stop.check(self._loop.step),
         )  # fmt: skip
         self._closing.callback(self._scoring.close)
-        self._episodes = trackers.EpisodeTracker(
-            place.table("train_episodes.csv"), run.config.frames_per_step
-        )
+        episodes = trackers.EpisodeTracker(place.table("train_episodes.csv"), frames_per_step)
         self._learning = trackers.LearningTracker(
             place.table("learning.csv"), run.config, self._agent, self._memory,
             experiment.generator(run.seed, "heldout"),
         )  # fmt: skip
-        self._saved: tuple[int, ...] | None = None
-        if saved is not None:
-            self._episodes.restore(saved.state["episodes"])
-            self._learning.restore(saved.state["learning"])
-            self._scoring.restore(saved.state["scoring"])
-            self._saved = self._position()
         self._tensorboard = trackers.TensorBoardTracker(
-            place.path / "tensorboard", run.config, self._learning,
-            self._loop.step * run.config.frames_per_step,
+            self._path / "tensorboard", run.config, self._learning,
+            self._loop.step * frames_per_step,
         )  # fmt: skip
-        self._trackers: list[trackers.Tracker] = [
-            self._episodes, self._learning, self._tensorboard,
-        ]  # fmt: skip
+        self._participants |= {
+            "episodes": episodes, "learning": self._learning, "scoring": self._scoring,
+        }  # fmt: skip
+        self._trackers: list[trackers.Tracker] = [episodes, self._learning, self._tensorboard]
         self._progress = None
         if progress:
             title = f"{run.game} seed {run.seed}"
-            self._progress = trackers.ProgressTracker(
-                title, run.config, self._episodes, self._loop.step
-            )
+            self._progress = trackers.ProgressTracker(title, run.config, episodes, self._loop.step)
             self._trackers.append(self._progress)
         for tracker in self._trackers:
             self._closing.callback(tracker.close)
@@ -179,17 +202,8 @@ class Training:
         self._learning.pause()
         self._place.verify()
         tables = records.sync_tables(self._path)
-        state = {
-            "agent": self._agent.state(),
-            "loop": self._loop.state(),
-            "queue": self._queue.state(),
-            "env": env_state.save(self._env),
-            "episodes": self._episodes.state(),
-            "learning": self._learning.state(),
-            "best": self._best.state(),
-            "scoring": self._scoring.state(),
-            "tables": {name: np.frombuffer(data, np.uint8) for name, data in tables.items()},
-        }
+        state = {name: one.state() for name, one in self._participants.items()}
+        state["tables"] = {name: np.frombuffer(data, np.uint8) for name, data in tables.items()}
         self._checkpoints.save(step, state, self._memory if with_replay else None)
         self._saved = now
         self._learning.go_on()
@@ -201,30 +215,24 @@ class Training:
     def _restore(self, saved: checkpoint.Saved) -> None:
         if saved.damage:
             print(f"repro: {saved.damage}", file=sys.stderr)
-        state = saved.state
         try:
-            observation, _ = self._env.reset()
-            environment = env_state.save(self._env)
-            check_state(state, self._loop, self._run.config, observation, environment)
-            self._agent.restore(state["agent"])
-            self._loop.restore(state["loop"])
-            self._queue.restore(state["queue"])
-            env_state.load(self._env, state["env"])
-            self._best.restore(state["best"])
+            self._loop.player.start()
+            check_state(saved.state, self._loop, self._run.config)
+            for name, participant in self._participants.items():
+                participant.restore(saved.state[name])
         except (ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
             raise checkpoint.CheckpointError(
                 f"the checkpoint in {self._path} is none of this version and run ({error}); "
                 f"restore it, {checkpoint.RESTART}"
             ) from error
-        self._tables = {name: state["tables"][name].tobytes() for name in records.TABLES}
 
-    def _go_back(self) -> None:
+    def _go_back(self, tables: dict[str, NDArray[np.uint8]]) -> None:
         """Undo in the directory what was done after the checkpoint: it will be done again."""
         step = self._loop.step
         for name in records.TABLES:
             path = self._path / name
             last_step = self._best.evaluated_step if name == "evaluations.csv" else step
-            aside = records.trim(path, last_step, step, self._tables.get(name, b""))
+            aside = records.trim(path, last_step, step, tables[name].tobytes() if tables else b"")
             if aside is not None:
                 where = "" if aside == path else f", what was there is now {aside.name}"
                 print(f"repro: {path} was damaged; mended, nothing is lost{where}", file=sys.stderr)
@@ -232,15 +240,6 @@ class Training:
         self._best.put_back()
         if step < self._run.config.steps:
             (self._path / "last.safetensors").unlink(missing_ok=True)
-
-    def _require_room(self) -> None:
-        shape, dtype = experiment.shape(self._env), experiment.dtype(self._env)
-        capacity = self._run.config.agent.replay_steps
-        replay = ReplayMemory.bytes_needed(capacity, shape[1:], dtype)
-        machine.require_memory(machine.training_memory_bytes(replay))
-        kept = ReplayMemory.bytes_needed(min(capacity, self._run.config.steps), shape[1:], dtype)
-        there = machine.folder_bytes(self._path / "checkpoint")
-        machine.require_disk(self._path, machine.checkpoints_bytes(kept) - there)
 
     def _note(self, text: str) -> None:
         if self._progress is not None:

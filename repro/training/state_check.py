@@ -21,37 +21,34 @@ _GAME = {
 }  # fmt: skip
 
 
-def check_state(
-    state: Any, loop: Loop, config: Config, observation: NDArray[Any], environment: dict[str, Any]
-) -> None:
+def check_state(state: Any, loop: Loop, config: Config) -> None:
     """Compare a state with one that would be saved here.
 
     Args:
         state: as read; its replay is restored already.
-        loop: a new one.
+        loop: a new one, its first game begun.
         config: of the training.
-        observation: the first of a game.
-        environment: its state then.
 
     Raises:
         ValueError, TypeError, LookupError: naming what is not as it would be.
     """
-    agent, memory = loop.agent, loop.memory
+    agent, memory = loop.agent, loop.player.memory
     generator = agent.generator.bit_generator.state
     drawn = vars(memory.blank(config.agent.replay_draw))
     heldout = vars(memory.blank(config.training.heldout_states))
     gradients = dict.fromkeys(state["learning"]["gradients"], Maybe(0.0))
     # What a game tells of itself besides, such as lives, differs from frame to frame.
+    player = loop.player.state()
     environment = {
-        name: {} if name.endswith("_info") else value for name, value in environment.items()
+        name: {} if name.endswith("_info") else value for name, value in player["env"].items()
     }
-    if state["loop"]["observation"] is None:  # its environment had not been reset either
-        environment = state["env"]
+    if state["player"]["observation"] is None:  # its environment had not been reset either
+        environment = state["player"]["env"]
     pattern = {
         "agent": agent.state() | {"optimiser": _optimiser(state["agent"]["optimiser"], agent)},
-        "loop": loop.state() | {"observation": Maybe(observation)},
+        "loop": loop.state(),
+        "player": {"observation": Maybe(player["observation"]), "env": environment},
         "queue": {"used": 0, "ahead": Maybe(drawn)},
-        "env": environment,
         "episodes": {"games": 0, "returns": [-1.0]},
         "learning": {
             "updates": 0, "losses": [0.0], "gradients": gradients, "heldout": Maybe(heldout),

@@ -9,10 +9,12 @@ import torch
 from scipy import stats
 
 from repro import optim
-from repro.agent import Agent, NonFiniteError, greedy, td_loss
+from repro.agent import Agent, NonFiniteError, greedy
 from repro.config import preset
+from repro.learner import td_losses
 from repro.replay import Batch
 from repro.storage import nested
+from tests.repro.batches import batch_of
 
 OBSERVATION = (2, 3, 3)
 ACTIONS = 3
@@ -26,13 +28,14 @@ def make_agent(seed=0, **changes):
     return Agent(settings, ACTIONS, OBSERVATION, np.random.default_rng(seed), weights)
 
 
-def make_batch(generator, size=8):
+def make_batch(generator, size=8, terminals=None, discount=SETTINGS.discount):
     windows = generator.integers(0, 256, (size, OBSERVATION[0] + 1, *OBSERVATION[1:]), np.uint8)
-    return Batch(
+    return batch_of(
         windows,
         generator.integers(0, ACTIONS, size),
         generator.choice(np.float32([-1, 0, 1, 3]), size),
-        np.arange(size) % 3 == 1,
+        np.arange(size) % 3 == 1 if terminals is None else np.full(size, terminals),
+        discount,
     )
 
 
@@ -105,7 +108,7 @@ ERRORS = np.array([-7.0, -1.0001, -1.0, -0.4, 0.0, 0.3, 1.0, 1.5, 40.0])
 @pytest.mark.parametrize(("clip", "bound"), [(1.0, 1.0), (0.5, 0.5), (0.0, np.inf)])
 def test_the_gradient_is_the_clipped_td_error(clip, bound):
     values = torch.zeros(len(ERRORS), dtype=torch.float64, requires_grad=True)
-    td_loss(values, torch.from_numpy(ERRORS), clip).backward()
+    td_losses(values, torch.from_numpy(ERRORS), clip).sum().backward()
     # Not divided by the number of errors: summed. Downhill is towards the goal.
     np.testing.assert_allclose(values.grad.numpy(), -np.clip(ERRORS, -bound, bound), atol=1e-12)
 
@@ -115,18 +118,18 @@ def test_the_gradient_is_the_losss_slope(clip):
     point = np.linspace(-2, 2, 9) + 0.01
     goals = torch.zeros(9, dtype=torch.float64)
     values = torch.tensor(point, requires_grad=True)
-    td_loss(values, goals, clip).backward()
+    td_losses(values, goals, clip).sum().backward()
     for index in range(9):
         shifted = np.stack([point, point])
         shifted[:, index] += [1e-6, -1e-6]
-        up, down = (float(td_loss(torch.from_numpy(one), goals, clip)) for one in shifted)
+        up, down = (float(td_losses(torch.from_numpy(one), goals, clip).sum()) for one in shifted)
         assert values.grad[index] == pytest.approx((up - down) / 2e-6, abs=1e-6)
 
 
 def test_errors_are_clipped_and_not_squared_after():
     # The slip of others: no gradient at all where the error exceeds the bound.
     values = torch.tensor([0.0], requires_grad=True)
-    td_loss(values, torch.tensor([5.0]), 1.0).backward()
+    td_losses(values, torch.tensor([5.0]), 1.0).sum().backward()
     assert float(values.grad) == -1.0
 
 
@@ -151,7 +154,7 @@ def test_updates_match_float64(changes):
     slow = SlowLearner(agent)
     met = []
     for _ in range(6):  # the target stays, the network moves
-        batch = make_batch(generator)
+        batch = make_batch(generator, discount=agent.config.discount)
         met.extend(np.abs(slow.errors(batch, slow.weights)))
         expected, gradient = slow.update(batch)
         assert agent.update(batch) == pytest.approx(expected, rel=1e-5)
@@ -179,12 +182,28 @@ def test_the_gradient_matches_finite_differences():
 
 
 def test_terminal_transitions_are_worth_their_reward():
-    batch = make_batch(np.random.default_rng(1), size=2)
-    batch.terminals[:] = True
-    one, two = make_agent(discount=0.99), make_agent(discount=0.0)
-    assert one.update(batch) == two.update(batch)
-    batch.terminals[:] = False
-    assert make_agent(discount=0.99).update(batch) != make_agent(discount=0.0).update(batch)
+    agents, losses = [make_agent() for _ in range(4)], []
+    for agent, terminal, moved in zip(
+        agents, (True, True, False, False), (0, 3, 0, 3), strict=True
+    ):
+        agent.target.layer.bias.data += moved  # what the next state is worth
+        losses.append(agent.update(make_batch(np.random.default_rng(1), 2, terminal)))
+    assert losses[0] == losses[1]
+    assert losses[2] != losses[3]
+
+
+def test_each_loss_counts_by_its_weight():
+    """As prioritised replay will need: twice the weight is the transition there twice."""
+    batch = make_batch(np.random.default_rng(6))
+    batch.weights[3] = 2.0
+    twice = Batch(
+        **{name: np.concatenate([array, array[3:4]]) for name, array in vars(batch).items()}
+    )
+    twice.weights[:] = 1.0
+    one, two = make_agent(), make_agent()
+    assert one.update(batch) * 8 == pytest.approx(two.update(twice) * 9, rel=1e-6)
+    for mine, theirs in zip(one.network.parameters(), two.network.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-7)
 
 
 def test_the_future_is_valued_by_the_target_network():
@@ -203,7 +222,7 @@ def test_an_update_leaves_the_target_alone_until_it_is_copied():
     agent.update(make_batch(np.random.default_rng(3)))
     np.testing.assert_array_equal(parameters(agent.target)[0], before[0])
     assert not np.array_equal(parameters(agent.network)[0], before[0])
-    agent.copy_target()
+    agent.renew_target()
     np.testing.assert_array_equal(parameters(agent.target)[0], parameters(agent.network)[0])
     np.testing.assert_array_equal(parameters(agent.target)[1], parameters(agent.network)[1])
 

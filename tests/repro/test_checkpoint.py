@@ -61,7 +61,7 @@ def a_state(step=7):
 
 def a_memory(added=0):
     """A replay after so many transitions; each has a frame of its own."""
-    memory = ReplayMemory(CAPACITY, (2, 2), 3, np.random.default_rng(added))
+    memory = ReplayMemory(CAPACITY, (2, 2), 3, np.random.default_rng(added), discount=0.99)
     for number in range(added):
         frame = np.full((2, 2), number % 251, np.uint8)
         memory.add(frame, number % 5, number % 3 - 1, number % 17 == 0, number % 13 == 0)
@@ -651,7 +651,7 @@ def test_a_checkpoint_of_an_earlier_version_is_refused(tmp_path, schema):
     place.mkdir()
     old = {"schema": schema, "run": RUN, "step": 42, "files": {"replay-frames.npy": "crc32:0"}}
     (place / "state.json").write_text(json.dumps(old | {"values": {}}))
-    with pytest.raises(CheckpointError, match=rf"version \(checkpoint schema {schema}, here 5\)"):
+    with pytest.raises(CheckpointError, match=rf"version \(checkpoint schema {schema}, here 6\)"):
         load(tmp_path)
     assert (place / "state.json").exists()
 

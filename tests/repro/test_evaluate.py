@@ -207,7 +207,7 @@ def test_agents_play_with_the_evaluations_epsilon_and_generator():
     agent = SimpleNamespace(act=lambda *values: seen.append(values) or 2)
     generator = np.random.default_rng(0)
     observation = np.zeros((4, 84, 84), np.uint8)
-    assert experiment.agent_player(agent, 0.05)(generator)(observation) == 2
+    assert agent.player(0.05)(generator)(observation) == 2
     assert seen[0][0] is observation
     assert seen[0][1] == 0.05
     assert seen[0][2] is generator

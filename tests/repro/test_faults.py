@@ -528,7 +528,7 @@ def test_the_best_network_is_that_of_the_checkpoint_used(whole, monkeypatch, tmp
     assert_same_run(path, whole)
 
 
-@pytest.mark.parametrize("schema", [1, 2, 3, 4, 6])
+@pytest.mark.parametrize("schema", [1, 2, 3, 4, 5, 7])
 def test_another_versions_checkpoint_is_refused_in_one_line(capfd, tmp_path, schema):
     path, _ = go(make_run(), tmp_path, StopAt(200, kill=True))
     for state in path.glob("checkpoint/step-*/state.json"):
@@ -664,7 +664,7 @@ CRAFTED = {
         ("learning.gradients", [1]), ("learning.heldout", {"actions": 3}),
         ("learning.generator", {}), ("agent.generator", "none"), ("agent.network", {}),
         ("agent.optimiser", {"7": {}}), ("agent.optimiser", {"0": {"mean": 1}}),
-        ("best.score", "high"), ("best.weights", [1, 2]), ("loop.observation", [0]),
+        ("best.score", "high"), ("best.weights", [1, 2]), ("player.observation", [0]),
         ("best.evaluated_step", -5), ("scoring.games", [{"score": 1}]), ("scoring.games", {"a": 1}),
         ("scoring.step", None), ("env.game", 7), ("env.emulator", None), ("env.generator", {}),
         ("tables", {}), ("tables", None), ("loop", []), ("agent", None),

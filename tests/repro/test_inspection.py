@@ -105,7 +105,7 @@ def test_play_has_a_row_per_step_of_the_evaluation_games(made, run_dir):
     assert [row["step"] for row in rows] == [str(step) for step in range(STEPS)]
     trained = load(run_dir, "last")
     env = experiment.make_envs(trained.run).final
-    make_player = experiment.agent_player(trained.agent, 0.05)
+    make_player = trained.agent.player(0.05)
     expected, states, game = [], [], 0
     while len(expected) < STEPS:
         seed = protocols.episode_seed(1, 400, game)

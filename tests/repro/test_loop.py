@@ -10,6 +10,7 @@ from gymnasium import spaces
 
 from repro.config import preset
 from repro.loop import Loop
+from repro.player import Player
 from wrappers import envs
 
 NATURE = preset("nature").agent
@@ -70,7 +71,7 @@ class Recorder:
         self._journal.append(("update", batch))
         return 0.25
 
-    def copy_target(self):
+    def renew_target(self):
         self._journal.append(("copy",))
 
     def add(self, frame, action, reward, terminal, truncated=False):
@@ -83,7 +84,7 @@ class Recorder:
 def play(config, steps, env=None):
     journal = []
     both = Recorder(config, journal)
-    loop = Loop(env or RecordingEnv(journal), both, both, both)
+    loop = Loop(Player(env or RecordingEnv(journal), both), both, both)
     return list(loop.run(steps)), journal, loop
 
 
@@ -130,14 +131,15 @@ def test_a_target_that_is_due_is_copied_after_the_step_was_observed():
     """Row 31: what is logged at step 10,000 is of the target of step 1. Also when resumed there."""
     journal = []
     both = Recorder(SHORT, journal)
-    loop = Loop(RecordingEnv(journal), both, both, both)
+    loop = Loop(Player(RecordingEnv(journal), both), both, both)
     copies = {}
     for event in loop.run(13):
         copies[event.step] = journal.count(("copy",))
     assert {step: copies[step] for step in (5, 6, 7, 12, 13)} == {5: 0, 6: 0, 7: 1, 12: 1, 13: 2}
 
-    resumed = Loop(RecordingEnv(journal), both, both, both)
+    resumed = Loop(Player(RecordingEnv(journal), both), both, both)
     resumed.restore(loop.state() | {"step": 12})
+    resumed.player.observation = loop.player.observation
     journal.clear()
     next(resumed.run(13))
     assert journal[0] == ("copy",)
@@ -214,10 +216,11 @@ def test_a_loop_can_stop_and_go_on():
     whole, journal, _ = play(config, 40)
     parts = []
     both = Recorder(config, parts)
-    loop = Loop(RecordingEnv(parts), both, both, both)
+    loop = Loop(Player(RecordingEnv(parts), both), both, both)
     first = list(loop.run(17))
-    again = Loop(loop.env, both, both, both)
+    again = Loop(Player(loop.player.env, both), both, both)
     again.restore(loop.state())
+    again.player.observation = loop.player.observation
     assert first + list(again.run(40)) == whole
     assert parts == journal
     assert (again.step, again.updates, again.games) == (40, 8, 6)
@@ -237,7 +240,7 @@ def test_returns_of_a_real_game_are_whole_and_unclipped():
     generator = np.random.default_rng(0)
     stored = []
     agent = SimpleNamespace(
-        config=NATURE, act=lambda *_: int(generator.integers(4)), copy_target=lambda: None
+        config=NATURE, act=lambda *_: int(generator.integers(4)), renew_target=lambda: None
     )
     memory = SimpleNamespace(add=lambda *values: stored.append(values))
     raw = score = 0.0
@@ -252,7 +255,7 @@ def test_returns_of_a_real_game_are_whole_and_unclipped():
         return result
 
     emulator.step = listening
-    loop = Loop(env, agent, memory, None)
+    loop = Loop(Player(env, memory), agent, None)
     for event in loop.run(900):
         lives_lost += stored[-1][3]
         if event.game_return is not None:

@@ -9,8 +9,8 @@ import torch
 from repro.agent import Agent
 from repro.config import preset
 from repro.records import LAYERS
-from repro.replay import Batch
 from repro.training import measure
+from tests.repro.batches import batch_of
 
 NATURE = dataclasses.replace(preset("nature").agent, hidden_units=16)
 RNG = np.random.default_rng(0)
@@ -27,7 +27,7 @@ def make_batch(agent, count=40):
     windows = RNG.integers(0, 256, (count, 5, 84, 84), np.uint8)
     terminals = np.arange(count) % 3 == 0
     rewards = RNG.choice(np.float32([-1, 0, 1]), count)
-    return Batch(windows, RNG.integers(0, 3, count), rewards, terminals)
+    return batch_of(windows, RNG.integers(0, 3, count), rewards, terminals)
 
 
 @pytest.mark.parametrize("clip", [1.0, 0.3, 0.0])

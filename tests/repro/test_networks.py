@@ -8,10 +8,11 @@ import torch
 from scipy import stats
 from torch import nn
 
-from repro import networks
+from repro import experiment, networks
 from repro.config import preset
 from repro.networks import MLP, LinearNetwork, NatureCNN
 from repro.system.machine import LackError
+from tests.repro.small import make_run
 
 AGENT = preset("nature").agent
 
@@ -161,8 +162,11 @@ def test_build_makes_what_the_configuration_names():
 
 @pytest.mark.parametrize("units", [10**10, 10**15])
 def test_a_network_that_memory_cannot_hold_is_refused_in_words(units):
+    run = make_run(network="nature", hidden_units=units)
+    envs = experiment.make_envs(run)
     with pytest.raises(LackError, match=f"{units:,} units.*--hidden-units"):
-        networks.build(dataclasses.replace(AGENT, hidden_units=units), 4, (4, 84, 84))
+        experiment.assemble(run, envs.train)
+    envs.close()
 
 
 def test_build_refuses_screens_of_another_size():

@@ -63,7 +63,7 @@ def test_a_whole_game_is_that_of_the_evaluation(run_dir, tmp_path):
     trained = load(run_dir, "last")
     made = video.record(trained, tmp_path / "whole.gif", episode=1, max_frames=0)
     env = experiment.make_envs(trained.run).final
-    player = experiment.agent_player(trained.agent, trained.run.config.training.eval_epsilon)
+    player = trained.agent.player(trained.run.config.training.eval_epsilon)
     seed = protocols.episode_seed(trained.run.seed, 400, 1)
     game = protocols.play_game(env, player, 1, seed)
     assert (made["return"], made["frames"]) == (game.score, game.frames)

@@ -30,7 +30,10 @@ def test_the_commit_is_never_that_of_another_project(tmp_path):
         [sys.executable, "-c", code], cwd=tmp_path / "lib", env={"PYTHONPATH": "."},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert done.stdout.split() == [str(tmp_path / "lib" / "repro" / "storage" / "provenance.py"), "None"]
+    assert done.stdout.split() == [
+        str(tmp_path / "lib" / "repro" / "storage" / "provenance.py"),
+        "None",
+    ]
 
 
 def test_a_new_run_is_described_in_full(tmp_path):

@@ -71,7 +71,9 @@ def keys(batch):
 def filled(ends, capacity, history, seed=0, memory=None, start=0):
     """A memory and its model, after the same transitions."""
     model = ListMemory(capacity, history)
-    memory = memory or ReplayMemory(capacity, SHAPE, history, np.random.default_rng(seed))
+    memory = memory or ReplayMemory(
+        capacity, SHAPE, history, np.random.default_rng(seed), discount=0.99
+    )
     for number, end in enumerate(ends, start):
         action, reward = number * 7 % 18, float(number % 3 - 1)
         model.add(frame_of(number), action, reward, end)
@@ -106,7 +108,7 @@ def test_samples_are_the_lists_transitions_and_all_of_them(ends, history, spare,
 @given(ends=endings, history=st.integers(1, 4))
 def test_samples_are_right_after_every_single_step(ends, history):
     model = ListMemory(7, history)
-    memory = ReplayMemory(7, SHAPE, history, np.random.default_rng(1))
+    memory = ReplayMemory(7, SHAPE, history, np.random.default_rng(1), discount=0.99)
     for number, end in enumerate(ends):
         model.add(frame_of(number), 1, 0.5, end)
         memory.add(frame_of(number), 1, 0.5, end == TERMINAL, end == TRUNCATED)
@@ -133,7 +135,7 @@ def test_terminal_transitions_end_in_a_blank_frame():
 
 
 def test_types_and_shapes_of_a_batch():
-    memory = ReplayMemory(10, (84, 84), 4, np.random.default_rng(0))
+    memory = ReplayMemory(10, (84, 84), 4, np.random.default_rng(0), discount=0.99)
     for _ in range(8):
         memory.add(np.ones((84, 84), np.uint8), 17, -1.0, False)
     batch = memory.sample(6)
@@ -180,7 +182,7 @@ def test_another_generator_leaves_the_memorys_own_alone():
 
 
 def test_nothing_to_draw_is_an_error():
-    memory = ReplayMemory(10, SHAPE, 4, np.random.default_rng(0))
+    memory = ReplayMemory(10, SHAPE, 4, np.random.default_rng(0), discount=0.99)
     for number in range(4):  # one whole stack, but no successor
         with pytest.raises(EmptyReplayError, match="too few"):
             memory.sample(1)
@@ -193,7 +195,7 @@ def test_nothing_to_draw_is_an_error():
 
 def test_too_small_a_memory_is_an_error():
     with pytest.raises(ValueError, match="capacity_steps"):
-        ReplayMemory(4, SHAPE, 4, np.random.default_rng(0))
+        ReplayMemory(4, SHAPE, 4, np.random.default_rng(0), discount=0.99)
 
 
 # --- how much memory ------------------------------------------------------------------
@@ -205,7 +207,7 @@ def test_a_million_steps_fit_into_7_3_gigabytes():
 
 
 def test_bytes_needed_are_the_bytes_taken():
-    memory = ReplayMemory(123, (5, 3), 2, np.random.default_rng(0), np.float32)
+    memory = ReplayMemory(123, (5, 3), 2, np.random.default_rng(0), np.float32, discount=0.99)
     for _ in range(123):
         memory.add(np.zeros((5, 3)), 0, 0.0, False)
     taken = sum(array.nbytes for array in memory.read(0, 123).values())
@@ -220,7 +222,7 @@ import numpy as np
 from repro.replay import ReplayMemory
 resident = lambda: int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 before = resident()
-memory = ReplayMemory(20_000, (84, 84), 4, np.random.default_rng(0))
+memory = ReplayMemory(20_000, (84, 84), 4, np.random.default_rng(0), discount=0.99)
 print(resident() - before, len(memory))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -234,7 +236,7 @@ print(resident() - before, len(memory))
 
 def marked(value, capacity=40):
     """A memory whose every frame, action and reward is ``value``."""
-    memory = ReplayMemory(capacity, SHAPE, 2, np.random.default_rng(4))
+    memory = ReplayMemory(capacity, SHAPE, 2, np.random.default_rng(4), discount=0.99)
     overwrite(memory, value)
     return memory
 
@@ -316,7 +318,7 @@ def test_a_restored_memory_goes_on_identically(steps):
     queue = MinibatchQueue(memory, 64, 16)
     queue.next()
     states = memory.state(), queue.state()
-    other = ReplayMemory(50, SHAPE, 4, np.random.default_rng(77))
+    other = ReplayMemory(50, SHAPE, 4, np.random.default_rng(77), discount=0.99)
     other.restore(states[0], pieces(memory, 7))
     again = MinibatchQueue(other, 64, 16)
     again.restore(states[1])
@@ -336,7 +338,7 @@ def test_a_queue_that_has_drawn_nothing_can_be_restored():
 @pytest.mark.parametrize("capacity", [30, 70])
 def test_a_replay_fits_no_other_size(capacity):
     memory, _ = filled([GOES_ON] * 60, 50, 4)
-    other = ReplayMemory(capacity, SHAPE, 4, np.random.default_rng(0))
+    other = ReplayMemory(capacity, SHAPE, 4, np.random.default_rng(0), discount=0.99)
     with pytest.raises(ValueError, match="size"):
         other.restore(memory.state(), pieces(memory, 10))
 
@@ -344,7 +346,7 @@ def test_a_replay_fits_no_other_size(capacity):
 @pytest.mark.parametrize(("shape", "dtype"), [((3, 3), np.uint8), (SHAPE, np.float32)])
 def test_other_frames_do_not_fit(shape, dtype):
     memory, _ = filled([GOES_ON] * 60, 50, 4)
-    other = ReplayMemory(50, shape, 4, np.random.default_rng(0), dtype)
+    other = ReplayMemory(50, shape, 4, np.random.default_rng(0), dtype, discount=0.99)
     with pytest.raises(ValueError, match="frames of another size"):
         other.restore(memory.state(), pieces(memory, 10))
 
@@ -352,7 +354,7 @@ def test_other_frames_do_not_fit(shape, dtype):
 def test_pieces_may_begin_before_what_is_held():
     early, _ = filled([GOES_ON] * 30, 50, 4)
     memory, _ = filled([GOES_ON] * 60, 50, 4)
-    other = ReplayMemory(50, SHAPE, 4, np.random.default_rng(0))
+    other = ReplayMemory(50, SHAPE, 4, np.random.default_rng(0), discount=0.99)
     other.restore(memory.state(), [(0, early.read(0, 20)), *pieces(memory, 10)[1:]])
     assert keys(other.sample(100)) == keys(memory.sample(100))
 
@@ -362,7 +364,7 @@ def test_a_gap_is_noticed(missing):
     memory, _ = filled([GOES_ON] * 60, 50, 4)
     some = pieces(memory, 10)
     del some[missing]
-    other = ReplayMemory(50, SHAPE, 4, np.random.default_rng(0))
+    other = ReplayMemory(50, SHAPE, 4, np.random.default_rng(0), discount=0.99)
     with pytest.raises(ValueError, match=f"lacks transition {10 * missing + 10}"):
         other.restore(memory.state(), some)
     assert len(other) == 0  # and can be restored from elsewhere
@@ -372,7 +374,7 @@ def test_a_gap_is_noticed(missing):
 
 def test_a_piece_too_many_is_noticed():
     memory, _ = filled([GOES_ON] * 60, 50, 4)
-    other = ReplayMemory(50, SHAPE, 4, np.random.default_rng(0))
+    other = ReplayMemory(50, SHAPE, 4, np.random.default_rng(0), discount=0.99)
     with pytest.raises(ValueError, match="lacks"):
         other.restore(memory.state(), [*pieces(memory, 10), pieces(memory, 10)[-1]])
 

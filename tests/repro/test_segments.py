@@ -26,7 +26,7 @@ def fill(memory, steps, start=0):
 
 
 def a_memory(capacity, steps=0):
-    memory = ReplayMemory(capacity, SHAPE, 4, np.random.default_rng(steps))
+    memory = ReplayMemory(capacity, SHAPE, 4, np.random.default_rng(steps), discount=0.99)
     fill(memory, steps)
     return memory
 

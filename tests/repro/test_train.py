@@ -263,7 +263,7 @@ class Numbers(torch.nn.Module):
 
 
 def test_the_q_curve_follows_500_states_drawn_at_the_end_of_random_play():
-    memory = ReplayMemory(300, (1, 1), 1, np.random.default_rng(0))
+    memory = ReplayMemory(300, (1, 1), 1, np.random.default_rng(0), discount=0.99)
     for number in range(250):
         memory.add(np.array([[number]]), 0, 0.0, False)
     table, network = Written(), Numbers()
@@ -305,7 +305,7 @@ def test_the_q_curve_follows_500_states_drawn_at_the_end_of_random_play():
 
 def test_gradients_outlast_two_interruptions_without_an_update_between():
     nature = config.preset("nature")
-    memory = ReplayMemory(300, (1, 1), 1, np.random.default_rng(0))
+    memory = ReplayMemory(300, (1, 1), 1, np.random.default_rng(0), discount=0.99)
     states = []
     for before in ({"output_mean_abs_gradient": 0.5}, None):
         agent = Agent(

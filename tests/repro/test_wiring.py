@@ -10,9 +10,11 @@ from torch.nn import functional
 from repro import dense, experiment
 from repro.agent import Agent
 from repro.config import preset
-from repro.replay import Batch, ReplayMemory
+from repro.evaluation.trained import score
+from repro.replay import ReplayMemory
 from repro.storage import weights_file
 from repro.storage.weights_file import WeightsError
+from tests.repro.batches import batch_of
 from tests.repro.small import go, make_run
 
 DRAW, MINIBATCH, HELDOUT, EPSILON = 48, 12, 20, 0.375
@@ -49,7 +51,7 @@ def seen(tmp_path_factory):
         assert end is None
         trained = list(explored)
         explored.clear()
-        list(trained.score(path, "last", 1))
+        list(score(path, "last", 1))
     return {"drawn": drawn, "learnt": learnt, "trained": trained, "scored": explored}
 
 
@@ -102,7 +104,7 @@ def test_the_nature_networks_gradients_match_float64(operator, monkeypatch):
     elif dense._OPERATOR is None:
         pytest.fail("this torch has lost the operator: training is slower than it was")
     generator = np.random.default_rng(17)
-    batch = Batch(
+    batch = batch_of(
         generator.integers(0, 256, (8, 5, 84, 84), np.uint8),
         generator.integers(0, 6, 8),
         np.float32([-1, 0, 1, 0.25, 3, -3, 0, 1]),

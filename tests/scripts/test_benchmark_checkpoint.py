@@ -34,7 +34,7 @@ def test_play_is_real_and_repeated(tmp_path):
     played = benchmark.play(experiment.make_envs(run).train, 300)
     assert len({screen.tobytes() for screen, *_ in played}) > 150
     assert {action for _, action, *_ in played} == {0, 1, 2, 3}
-    memory = ReplayMemory(1_000, (84, 84), 4, None)
+    memory = ReplayMemory(1_000, (84, 84), 4, None, discount=0.99)
     benchmark.fill(memory, played, 650)
     one = benchmark.fingerprint(memory)
     assert memory.added == 650

@@ -1,0 +1,58 @@
+"""A minibatch in, its loss and gradient out."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from repro import targets
+from repro.config import AgentConfig
+from repro.networks import tensor
+from repro.replay import Batch
+
+
+class Learner:
+    """The Q-learning update of Algorithm 1, up to the optimiser (ledger rows 11 and 17).
+
+    Args:
+        config: discount, clipping and reduction of the loss.
+        network: receives the gradient.
+        target: is bootstrapped from.
+        device: where both live.
+    """
+
+    def __init__(
+        self, config: AgentConfig, network: nn.Module, target: nn.Module, device: torch.device
+    ) -> None:
+        self._config = config
+        self._network = network
+        self._target = target
+        self._device = device
+
+    def learn(self, batch: Batch) -> Tensor:
+        """Leave the gradient of a minibatch's loss in the network's weights.
+
+        Returns:
+            The loss, mean over the minibatch, float32 ``()``, on the device: not waited for.
+        """
+        _, goals = targets.bootstrap(self._target, batch, self._device)
+        values = self._network(tensor(batch.states, self._device))
+        chosen = values.gather(1, tensor(batch.actions, self._device)[:, None])[:, 0]
+        losses = td_losses(chosen, goals, self._config.td_error_clip)
+        loss = (losses * tensor(batch.weights, self._device)).sum()
+        mean = loss / len(batch.actions)
+        self._network.zero_grad(set_to_none=True)
+        (mean if self._config.loss_reduction == "mean" else loss).backward()  # type: ignore[no-untyped-call]
+        return mean.detach()
+
+
+def td_losses(values: Tensor, goals: Tensor, clip: float) -> Tensor:
+    """Losses whose gradients are the TD errors, clipped to +-``clip`` (0: not; ledger row 17).
+
+    Args:
+        values: float ``(batch,)``, of the actions taken.
+        goals: float ``(batch,)``, no gradient.
+        clip: bound on each TD error.
+    """
+    if clip:
+        return functional.huber_loss(values, goals, reduction="none", delta=clip)
+    return functional.mse_loss(values, goals, reduction="none") / 2
