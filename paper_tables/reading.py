@@ -17,7 +17,7 @@ from paper_tables.rows import (
     beyond,
     read_evaluations,
 )  # fmt: skip
-from repro.config import ConfigError, before, check, check_types
+from repro.config import ConfigError, check, check_types, completed
 from repro.games import GAMES
 from repro.records import SCHEMA, RunDirectoryError, read_json
 from repro.storage import done as marker
@@ -133,13 +133,10 @@ def _run(
         what.append(f"it says game {game!r}, the folder {folder.parent.name!r}")
     if not _count(seed) or f"seed-{seed}" != folder.name:
         what.append(f"it says seed {seed!r}, the folder {folder.name!r}")
-    parts = given if isinstance(given, dict) else {}
+    parts = completed(given) if isinstance(given, dict) else {}
     settings = {name: part for name, part in parts.items() if isinstance(part, dict)}
     settings[""] = {name: value for name, value in parts.items() if not isinstance(value, dict)}
     trained = config.get("preset") != RANDOM
-    for part, values in before().items():
-        if settings.get(part):
-            settings[part] = values | settings[part]
     needed = ("protocol", "agent", "training") if trained else ("protocol",)
     what += [f"it has no settings of the {name}" for name in needed if not settings.get(name)]
     frames = settings.get("training", {}).get("frames") if trained else 0

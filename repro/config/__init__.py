@@ -1,17 +1,8 @@
 """Every number of an experiment: what may be set, to what, by which name."""
 
 from repro.config.checks import ConfigError, check
-from repro.config.presets import (
-    PRESETS,
-    Preset,
-    before,
-    check_types,
-    differences,
-    free,
-    from_dict,
-    preset,
-    to_dict,
-)
+from repro.config.plain import check_types, completed, differences, free, from_dict, to_dict
+from repro.config.presets import PRESETS, Preset, preset
 from repro.config.settings import AgentConfig, Config, TrainingConfig, fields
 
 __all__ = [
@@ -21,9 +12,9 @@ __all__ = [
     "ConfigError",
     "Preset",
     "TrainingConfig",
-    "before",
     "check",
     "check_types",
+    "completed",
     "differences",
     "fields",
     "free",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from repro import config, records
+from repro import records
 from repro.evaluation import protocols
 from repro.evaluation.protocols import Player, PlayerFactory
 from repro.games import Game
@@ -55,8 +55,7 @@ def run_random(
         "episodes": episodes,
         "config": {"environment": "atari", "protocol": dataclasses.asdict(slowed)},
     }
-    older = {"config": {"protocol": config.before()["protocol"]}}
-    with directory.RunDirectory(records.run_path(suite, game, seed), identity, older) as run:
+    with directory.RunDirectory(records.run_path(suite, game, seed), identity) as run:
         if run.done():
             return
         env = make_eval_env(game, seed, slowed)

@@ -65,7 +65,6 @@ class Checkpoints:
     Args:
         folder: the run's ``checkpoint/``; its parent must be there.
         run: identity of the run, so that a stranger's checkpoint is noticed.
-        defaults: what a checkpoint made before a field was invented is taken to hold there.
         scratch: where they are kept instead; ``folder`` is then a link to a folder of its own.
 
     Raises:
@@ -73,15 +72,13 @@ class Checkpoints:
     """
 
     def __init__(
-        self, folder: Path, run: Mapping[str, Any], defaults: Mapping[str, Any] | None = None,
-        scratch: Path | None = None,
-    ) -> None:  # fmt: skip
+        self, folder: Path, run: Mapping[str, Any], scratch: Path | None = None
+    ) -> None:
         elsewhere.refuse_links(folder, scratch)
         self._folder = folder
         self._scratch = scratch
         self._shared = segments.Shared(folder / "segments", folder / "copies")
         self._run = dict(run)
-        self._defaults = dict(defaults or {})
         self._kept: dict[Path, dict[str, str]] = {}  # the segments each needs; the newest is last
         self._saves = 0
 
@@ -257,7 +254,7 @@ class Checkpoints:
                 f"{place} is of another version (checkpoint schema {schema!r}, here {SCHEMA}); "
                 f"finish the run with version {_VERSIONS.get(schema, 'that made it')}, {RESTART}"
             )
-        changed = directory.differences(whole["run"], self._run, self._defaults)
+        changed = directory.differences(whole["run"], self._run)
         if changed:
             raise CheckpointError(
                 f"{place} belongs to another run ({'; '.join(changed[:4])}); "
@@ -296,10 +293,8 @@ def of(run: Run, place: RunDirectory) -> Checkpoints:
         RunDirectoryError: see :class:`Checkpoints`.
     """
     scratch = run.config.training.checkpoint_dir
-    return Checkpoints(
-        place.path / "checkpoint", place.identity, place.defaults,
-        Path(scratch) if scratch else None,
-    )  # fmt: skip
+    folder = place.path / "checkpoint"
+    return Checkpoints(folder, place.identity, Path(scratch) if scratch else None)
 
 
 def newest_step(folder: Path) -> int | None:

@@ -21,7 +21,6 @@ class RunDirectory:
     Args:
         path: made if it is not there.
         identity: what config.json must hold (game, seed, preset, configuration).
-        defaults: what a config.json made before a field was invented is taken to hold there.
 
     Raises:
         RunDirectoryError: on entering, if another process holds the directory or it
@@ -29,11 +28,8 @@ class RunDirectory:
         OSError: on entering, if it cannot be written.
     """
 
-    def __init__(
-        self, path: Path, identity: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
-    ) -> None:
+    def __init__(self, path: Path, identity: Mapping[str, Any]) -> None:
         self.path = path
-        self.defaults = dict(defaults or {})
         self.identity = {"schema": SCHEMA, **identity}
         self._lock = Lock(path)
 
@@ -90,7 +86,7 @@ class RunDirectory:
             )
         there = read_json(file)
         there.pop("sha256", None)
-        if changed := differences(there, self.identity, self.defaults):
+        if changed := differences(there, self.identity):
             raise RunDirectoryError(
                 f"{self.path} belongs to another configuration ({'; '.join(changed[:4])}); "
                 "choose another --out, or repeat the command that made it"
@@ -142,38 +138,26 @@ def set_aside(path: Path) -> Path | None:
         lock.release()
 
 
-def differences(
-    there: Mapping[str, Any], here: Mapping[str, Any], defaults: Mapping[str, Any]
-) -> list[str]:
+def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
     """Compare two identities of a run, in words; nothing if it is the same; book-keeping is free.
 
     Args:
-        there: as read from a file.
+        there: as read from a file; one of an older version is completed.
         here: of this run.
-        defaults: what ``there`` is taken to hold where it lacks a field.
     """
-    completed = _completed(_plain(there), _plain(defaults))
     return [
         f"{name} is {old!r} there, {new!r} here"
-        for name, old, new in _changes(completed, _plain(here))
+        for name, old, new in _changes(_plain(there), _plain(here))
         if name.removeprefix("config.") not in config.free()
     ]
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """As JSON gives it back: tuples become lists."""
-    return dict(json.loads(json.dumps(dict(values))))
-
-
-def _completed(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    """Add the fields that are missing, at every depth that both have."""
-    both = {
-        name: _completed(value, defaults[name])
-        for name, value in values.items()
-        if isinstance(value, dict) and isinstance(defaults.get(name), dict)
-    }
-    missing = {name: value for name, value in defaults.items() if name not in values}
-    return values | both | missing
+    """As JSON gives it back, where tuples are lists, with the fields invented since."""
+    plain = dict(json.loads(json.dumps(dict(values))))
+    if isinstance(plain.get("config"), dict):
+        plain["config"] = config.completed(plain["config"])
+    return plain
 
 
 def _changes(old: Any, new: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -38,12 +38,8 @@ class Run:
             raise ConfigError(f"seed must be zero or more, got {self.seed}")
 
     def directory(self, path: Path) -> directory.RunDirectory:
-        """The directory that this training writes.
-
-        One made by an older version is ours too, if what was done before a setting was invented
-        is what the setting says.
-        """
-        return directory.RunDirectory(path, self.identity(), {"config": config.before()})
+        """The directory that this training writes."""
+        return directory.RunDirectory(path, self.identity())
 
     def identity(self) -> dict[str, Any]:
         """What config.json holds."""

@@ -76,8 +76,8 @@ def saved(tmp_path, step=7):
     return tmp_path / "checkpoint"
 
 
-def load(folder, run=RUN, memory=None, defaults=None):
-    return Checkpoints(folder, run, defaults).load(a_memory() if memory is None else memory)
+def load(folder, run=RUN, memory=None):
+    return Checkpoints(folder, run).load(a_memory() if memory is None else memory)
 
 
 def contents(folder):
@@ -620,18 +620,6 @@ def test_a_strangers_checkpoint_is_refused(tmp_path, run):
         load(folder, run)
     assert "--restart" in str(caught.value)
     assert contents(folder) == before
-
-
-def test_a_run_made_before_a_field_was_invented_goes_on_if_defaults_say_so(tmp_path):
-    folder = saved(tmp_path)
-    newer = RUN | {"config": {**RUN["config"], "weights": "uniform"}}
-    with pytest.raises(CheckpointError, match=r"config\.weights"):
-        load(folder, newer)
-    defaults = {"config": {"weights": "uniform"}}
-    assert load(folder, newer, defaults=defaults).step == 7
-    newer["config"]["weights"] = "normal"
-    with pytest.raises(CheckpointError, match=r"config\.weights is 'uniform' there, 'normal' here"):
-        load(folder, newer, defaults=defaults)
 
 
 @pytest.mark.parametrize("change", [-1, 1])

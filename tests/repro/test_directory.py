@@ -132,16 +132,3 @@ def test_a_killed_process_leaves_no_lock_behind(tmp_path, holder):
     holder.wait()
     with RunDirectory(tmp_path / "run", IDENTITY):
         pass
-
-
-def test_a_directory_of_an_older_version_is_ours_if_defaults_say_so(tmp_path):
-    with RunDirectory(tmp_path / "run", IDENTITY) as run:
-        (run.path / "learning.csv").touch()
-    newer = json.loads(json.dumps(IDENTITY))
-    newer["config"]["agent"]["weights"] = "uniform"
-    defaults = {"config": {"agent": {"weights": "uniform", "discount": 0.5}, "unknown": {}}}
-    with RunDirectory(tmp_path / "run", newer, {"config": {"agent": {"weights": "uniform"}}}):
-        pass
-    newer["config"]["agent"]["weights"] = "normal"
-    with pytest.raises(RunDirectoryError, match=r"agent\.weights is 'uniform' there"):
-        RunDirectory(tmp_path / "run", newer, defaults).__enter__()
