@@ -5,6 +5,8 @@ action. Torch is not needed here.
 """
 
 import contextlib
+import itertools
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +75,57 @@ def player_generator(seed: int) -> np.random.Generator:
     return np.random.default_rng([seed, *b"player"])
 
 
+@dataclass(frozen=True)
+class Moment:
+    """A state that a game has come to, and the action that is about to be taken there.
+
+    Attributes:
+        observation: as the player sees it.
+        action: None if nothing is taken any more.
+        reward: raw, of the action before.
+        score: raw return so far.
+        frames: emulator frames so far, with the no-op start.
+        terminated, truncated: whether the game is over, and how.
+    """
+
+    observation: NDArray[Any]
+    action: int | None
+    reward: float
+    score: float
+    frames: int
+    terminated: bool
+    truncated: bool
+
+
+def moments(
+    env: gym.Env[Any, Any], make_player: PlayerFactory, seed: int, max_steps: int = 0
+) -> Iterator[Moment]:
+    """Play one game; everything that is scored, shown or examined is played here.
+
+    Args:
+        env: whole games, raw rewards.
+        make_player: given a generator seeded for this game.
+        seed: of the environment and the player.
+        max_steps: agent steps after which the game is left (0 for never).
+
+    Yields:
+        The state before each step, with the environment as it is there, and the last one.
+    """
+    player = make_player(player_generator(seed))
+    observation, info = env.reset(seed=seed)
+    reward, score, terminated, truncated = 0.0, 0.0, False, False
+    for step in itertools.count():
+        over = terminated or truncated or bool(max_steps and step == max_steps)
+        action = None if over else player(observation)
+        frames = info.get("episode_frame_number", step)
+        yield Moment(observation, action, reward, score, frames, terminated, truncated)
+        if action is None:
+            return
+        observation, given, terminated, truncated, info = env.step(action)
+        reward = float(given)
+        score += reward
+
+
 def play_game(
     env: gym.Env[Any, Any], make_player: PlayerFactory, episode: int, seed: int, max_steps: int = 0
 ) -> Game:
@@ -85,17 +138,10 @@ def play_game(
         seed: of the environment and the player.
         max_steps: what is left of the evaluation's budget.
     """
-    player = make_player(player_generator(seed))
-    observation, _ = env.reset(seed=seed)
-    score, steps, frames = 0.0, 0, 0
-    terminated = truncated = False
-    while not (terminated or truncated) and not (max_steps and steps == max_steps):
-        observation, reward, terminated, truncated, info = env.step(player(observation))
-        score += float(reward)
-        steps += 1
-        frames = info.get("episode_frame_number", steps)
-    completed = terminated or truncated
-    return Game(episode, seed, score, frames, truncated, completed, steps)
+    numbered = enumerate(moments(env, make_player, seed, max_steps))
+    steps, last = deque(numbered, maxlen=1).pop()
+    completed = last.terminated or last.truncated
+    return Game(episode, seed, last.score, last.frames, last.truncated, completed, steps)
 
 
 def play_episodes(

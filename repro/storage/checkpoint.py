@@ -71,9 +71,7 @@ class Checkpoints:
         RunDirectoryError: if ``folder`` is a link that was not made for this ``scratch``.
     """
 
-    def __init__(
-        self, folder: Path, run: Mapping[str, Any], scratch: Path | None = None
-    ) -> None:
+    def __init__(self, folder: Path, run: Mapping[str, Any], scratch: Path | None = None) -> None:
         elsewhere.refuse_links(folder, scratch)
         self._folder = folder
         self._scratch = scratch

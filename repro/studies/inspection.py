@@ -131,8 +131,8 @@ def record(trained: Trained, steps: int) -> Recording:
     """
     with make_screen_env(trained.run) as env:
         names = list(env.get_wrapper_attr("get_action_meanings")())
-        moments = itertools.islice(_play(trained, env), steps)
-        game, frame, action, reward, screens, values, hidden = zip(*moments, strict=True)
+        played = itertools.islice(_play(trained, env), steps)
+        game, frame, action, screens, values, hidden, reward = zip(*played, strict=True)
     q = np.stack(values)
     columns = {
         "step": np.arange(steps), "game": game, "frame": frame, "action": action,
@@ -143,20 +143,17 @@ def record(trained: Trained, steps: int) -> Recording:
 
 
 def _play(trained: Trained, env: gym.Env[Any, Any]) -> Iterator[tuple[Any, ...]]:
-    """Yield game, frame, action, reward, screen, values and hidden layer, without end."""
+    """Yield game, frame, action, screen, values, hidden layer and reward, without end."""
     run, agent = trained.run, trained.agent
+    player = agent.player(run.config.training.eval_epsilon)
     for game in itertools.count():
+        before: tuple[Any, ...] = ()
         seed = protocols.episode_seed(run.seed, trained.step, game)
-        chance = protocols.player_generator(seed)
-        observation, info = env.reset(seed=seed)
-        over = False
-        while not over:
-            frame, screen = info["episode_frame_number"], _png(env)
-            q, hidden = activations(agent, observation[None])
-            action = agent.act(observation, run.config.training.eval_epsilon, chance)
-            observation, reward, terminated, truncated, info = env.step(action)
-            yield game, frame, action, float(reward), screen, q[0], hidden[0]
-            over = terminated or truncated
+        for moment in protocols.moments(env, player, seed):
+            if before:
+                yield *before, moment.reward
+            q, hidden = activations(agent, moment.observation[None])
+            before = (game, moment.frames, moment.action, _png(env), q[0], hidden[0])
 
 
 def _png(env: gym.Env[Any, Any]) -> bytes:

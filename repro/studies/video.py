@@ -103,33 +103,27 @@ def _pictures(
     run, agent = trained.run, trained.agent
     names: list[str] = env.get_wrapper_attr("get_action_meanings")()
     seed = protocols.episode_seed(run.seed, trained.step, episode)
-    chance = protocols.player_generator(seed)
-    observation, info = env.reset(seed=seed)
-    epsilon = run.config.training.eval_epsilon
-    score, over = 0.0, False
-    while True:
-        values = agent.q_values(observation[None])[0]
-        action = agent.act(observation, epsilon, chance)
+    player = agent.player(run.config.training.eval_epsilon)
+    for moment in protocols.moments(env, player, seed):
+        values = agent.q_values(moment.observation[None])[0]
         screen = np.asarray(env.render(), np.uint8)
-        drawn = panel(values, names, action, f"{run.game}  return {score:g}", _height(screen))
-        yield beside(screen, drawn), score, info["episode_frame_number"]
-        if over or (max_frames and info["episode_frame_number"] >= max_frames):
+        title = f"{run.game}  return {moment.score:g}"
+        drawn = panel(values, names, moment.action, title, _height(screen))
+        yield beside(screen, drawn), moment.score, moment.frames
+        if max_frames and moment.frames >= max_frames:
             break
-        observation, reward, terminated, truncated, info = env.step(action)
-        score += float(reward)
-        over = terminated or truncated
     env.close()
 
 
 def panel(
-    values: NDArray[np.float32], names: list[str], chosen: int, title: str, height: int
+    values: NDArray[np.float32], names: list[str], chosen: int | None, title: str, height: int
 ) -> Picture:
     """Draw the action values as bars, the chosen one in orange.
 
     Args:
         values: ``(actions,)``.
         names: of the actions.
-        chosen: index of the action about to be taken.
+        chosen: index of the action about to be taken, None at the end.
         title: first line.
         height: pixels.
 

@@ -12,6 +12,7 @@ from gymnasium import spaces
 from scipy import stats
 
 from repro import config, experiment, records
+from repro.agent import Agent
 from repro.evaluation import protocols, random_player
 from repro.evaluation.protocols import Game
 from repro.records import RunDirectoryError
@@ -207,7 +208,7 @@ def test_agents_play_with_the_evaluations_epsilon_and_generator():
     agent = SimpleNamespace(act=lambda *values: seen.append(values) or 2)
     generator = np.random.default_rng(0)
     observation = np.zeros((4, 84, 84), np.uint8)
-    assert agent.player(0.05)(generator)(observation) == 2
+    assert Agent.player(agent, 0.05)(generator)(observation) == 2
     assert seen[0][0] is observation
     assert seen[0][1] == 0.05
     assert seen[0][2] is generator

@@ -14,11 +14,11 @@ import pytest
 from tests.repro.small import flags
 
 ROOT = Path(__file__).parents[2]
-FIELD = '''
+FIELD = """
     invented: int = setting(
         7, unit="", source="ours", row=None, doc="what nobody had thought of", before={before}
     )
-'''
+"""
 OWNERS = {
     "protocol": ("wrappers/protocol.py", "Protocol"),
     "agent": ("repro/config/settings.py", "AgentConfig"),
@@ -42,7 +42,9 @@ def invent(program, part, before):
     (found,) = (one for one in ast.parse(text).body if getattr(one, "name", "") == owner)
     last = max(one.end_lineno for one in found.body if isinstance(one, ast.AnnAssign))
     lines = text.split("\n")
-    (program / name).write_text("\n".join([*lines[:last], FIELD.format(before=before), *lines[last:]]))
+    (program / name).write_text(
+        "\n".join([*lines[:last], FIELD.format(before=before), *lines[last:]])
+    )
 
 
 def repro(program, *words):
