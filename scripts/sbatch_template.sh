@@ -46,6 +46,7 @@ RUNS=(
 # Here go `module load ...` and the like.
 
 # --- nothing to change below ---------------------------------------------------------
+# Part of every job's script; it needs bash 4.2 and the variables in capitals, set above it.
 
 index=${SLURM_ARRAY_TASK_ID:-0}
 job=${SLURM_ARRAY_JOB_ID:-0}_$index
