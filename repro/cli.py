@@ -1,17 +1,20 @@
 """The command `repro`: parses, then calls the module that does the work.
 
-Exit codes: 0 good, 2 wrong use (one line on standard error), 1 failure.
+Exit codes: 0 good, 2 wrong use (one line on standard error), 1 failure, 75 (EX_TEMPFAIL of BSD's
+sysexits) if another process holds the run.
 Nothing heavy is imported before a command needs it.
 """
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
 from repro import config, games
 from repro.config.flags import OneLineParser
 from repro.records import RunDirectoryError
+from repro.storage.lock import HeldError
 from repro.system import disk, terminal
 from wrappers.protocol import ProtocolError
 
@@ -30,7 +33,7 @@ def _run(arguments: list[str]) -> int:
         return int(parsed.run(parsed))
     except WRONG_USE as error:
         print(f"repro: {disk.one_line(error)}", file=sys.stderr)
-        return 2
+        return os.EX_TEMPFAIL if isinstance(error, HeldError) else 2
     except BrokenPipeError:  # whoever read our output has had enough
         sys.stderr.close()
         return 0
@@ -47,7 +50,8 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = OneLineParser(
         prog="repro",
         description="The 2015 Nature DQN on 49 Atari games: train, score, compare.",
-        epilog="Exit codes: 0 good, 1 failure, 2 wrong use. `repro COMMAND --help` says more.",
+        epilog="Exit codes: 0 good, 1 failure, 2 wrong use, 75 another process holds the run. "
+        "`repro COMMAND --help` says more.",
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, (place, doc) in COMMANDS.items():

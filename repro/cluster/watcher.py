@@ -22,14 +22,14 @@ from typing import Any
 from repro import records
 from repro.cluster import tails
 from repro.config import flags
+from repro.records import RunDirectoryError
+from repro.storage import done
+from repro.storage.run import Run
 from repro.system import disk
 
 EVENTS = ("time", "event", "job", "node", "exit_code", "step", "last_line")
 SIGNALS = (signal.SIGUSR1, signal.SIGTERM)
 BUSY_SECONDS = 900.0  # a lost machine's lock is believed for some minutes; a requeue may be faster
-_BUSY = "is in use by"
-# The directory is another's: nothing may be written there.
-_NOT_OURS = ("belongs to another configuration", "so it is not a run", "is a file;")
 _SAVED = {128 + number for number in SIGNALS} | {-number for number in SIGNALS}
 
 
@@ -37,19 +37,19 @@ class Watcher:
     """Runs a training command until it is done, interrupted, or has failed too often.
 
     Args:
-        suite, game, seed: which run.
+        run: which training.
+        suite: folder of the runs.
         attempts: failures in a row, without progress, after which it is given up.
         retry_seconds: pause between a failure and the next attempt.
     """
 
-    def __init__(
-        self, suite: Path, game: str, seed: int, attempts: int = 3, retry_seconds: int = 60
-    ) -> None:
-        self._run = records.run_path(suite, game, seed)
+    def __init__(self, run: Run, suite: Path, attempts: int = 3, retry_seconds: int = 60) -> None:
+        self._run = run
+        self._folder = records.run_path(suite, run.game, run.seed)
         self._attempts = attempts
         self._retry_seconds = retry_seconds
-        self._log = log_file(suite, game, seed)
-        self._table = events_file(suite, game, seed)
+        self._log = log_file(suite, run.game, run.seed)
+        self._table = events_file(suite, run.game, run.seed)
         self._process: subprocess.Popen[bytes] | None = None
         self._signal: int | None = None
         self._woken = threading.Event()
@@ -71,7 +71,7 @@ class Watcher:
             interrupted.
         """
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        while not (self._run / "done.json").exists():
+        while not (self._folder / "done.json").exists():
             if self._signal is not None:
                 return 128 + self._signal
             start = self._log.stat().st_size if self._log.exists() else 0
@@ -84,7 +84,7 @@ class Watcher:
             if self._signal is not None or code in _SAVED:
                 self._note("interrupted", code, said)
                 return 128 + (self._signal or abs(code) % 128)
-            if _BUSY in said:  # somebody else's run, which must not be given up for that
+            if code == os.EX_TEMPFAIL:  # another process holds the run: no reason to give it up
                 self._note("busy", code, said)
                 if time.monotonic() >= self._patience:
                     return 1
@@ -121,23 +121,34 @@ class Watcher:
 
     def _give_up(self, code: int, said: str, failures: int) -> None:
         self._note("given up", code, said)
-        if any(words in said for words in _NOT_OURS):
+        if self._is_anothers():
             return
         reason = {"exit_code": code, "failures": failures, "step": self._step(), "last_line": said}
         try:
-            self._run.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(parents=True, exist_ok=True)
             records.write_json(
-                self._run / "failure.json", _where() | reason | {"log": str(self._log)}
+                self._folder / "failure.json", _where() | reason | {"log": str(self._log)}
             )
         except OSError as error:
             print(
-                f"repro.job: {self._run} given up after: {said} ({error})",
+                f"repro.job: {self._folder} given up after: {said} ({error})",
                 file=sys.stderr,
             )
 
+    def _is_anothers(self) -> bool:
+        """Whether there is something else than this run, into which nothing may be written.
+
+        Of a damaged config.json it is not known; the run is given up for the damage then.
+        """
+        try:
+            self._run.directory(self._folder).begun()
+        except RunDirectoryError:
+            return not any(done.changes(self._folder, [done.CONFIG]))
+        return False
+
     def _step(self) -> int:
         """How far the training has come."""
-        rows = tails.last_rows(self._run / "learning.csv")
+        rows = tails.last_rows(self._folder / "learning.csv")
         return int(rows[-1]["step"]) if rows else 0
 
 
@@ -183,20 +194,32 @@ def _where() -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse and watch; everything that is not known here is a flag of `repro train`."""
+    """Parse and watch; the training gets every flag that is not known here."""
     parser = flags.OneLineParser(prog="repro.job", description=__doc__, allow_abbrev=False)
     parser.add_argument("suite", type=Path, metavar="SUITE")
     parser.add_argument("game", metavar="GAME")
     parser.add_argument("seed", type=flags.natural, metavar="SEED")
     parser.add_argument("--attempts", type=flags.count, default=3, metavar="N")
     parser.add_argument("--retry-seconds", type=flags.natural, default=60, metavar="N")
-    options, rest = parser.parse_known_args(arguments)
-    watcher = Watcher(
-        options.suite, options.game, options.seed, options.attempts, options.retry_seconds
-    )
+    options, train = parser.parse_known_args(arguments)
+    try:
+        run = _run(options.game, options.seed, train)
+    except ValueError as error:  # of the configuration; the training would refuse it, too
+        parser.error(str(error))
+    watcher = Watcher(run, options.suite, options.attempts, options.retry_seconds)
     for number in SIGNALS:
         signal.signal(number, watcher.receive)
     command = [sys.executable, "-m", "repro.cli", "train", options.game]
     return watcher.watch(
-        [*command, "--seed", str(options.seed), "--out", str(options.suite), *rest]
+        [*command, "--seed", str(options.seed), "--out", str(options.suite), *train]
     )
+
+
+def _run(game: str, seed: int, train: Sequence[str]) -> Run:
+    """Which run `repro train` makes with these flags; those that make no difference are free."""
+    parser = flags.OneLineParser(prog="repro.job")
+    flags.add_preset(parser)
+    default = flags.chosen_preset(train)
+    flags.add_settings(parser, default)
+    options, _ = parser.parse_known_args(train)
+    return Run(game, seed, options.preset, flags.read_settings(options, default))

@@ -306,7 +306,7 @@ def test_a_run_in_use_is_refused(tmp_path, capsys):
     folder = make_run(tmp_path)
     with directory.RunDirectory(folder, run_from(folder).identity()):
         code, line = refused(capsys, folder, "--weights", "last")
-    assert code == 2
+    assert code == os.EX_TEMPFAIL
     assert "in use" in line
 
 

@@ -9,9 +9,10 @@ import time
 
 import pytest
 
-from repro import records
+from repro import config, records
 from repro.cluster import tails, watcher
 from repro.storage import directory
+from repro.storage.run import Run
 
 
 def write_rows(path, *steps):
@@ -23,9 +24,8 @@ def watch(suite, shell, attempts=3):
     """Watch some lines of shell in place of a training; ``$run`` is the run directory."""
     run = suite / "pong" / "seed-0"
     run.mkdir(parents=True, exist_ok=True)
-    code = watcher.Watcher(suite, "pong", 0, attempts, 0).watch(
-        ["bash", "-c", f"run={run}\n{shell}"]
-    )
+    pong = Run("pong", 0, "nature", config.preset("nature"))
+    code = watcher.Watcher(pong, suite, attempts, 0).watch(["bash", "-c", f"run={run}\n{shell}"])
     return code, run, watcher.read_events(watcher.events_file(suite, "pong", 0))
 
 
@@ -91,14 +91,9 @@ def test_lost_machines_are_no_failures():
 
 
 def test_a_run_that_another_process_holds_is_waited_for(tmp_path, monkeypatch):
-    """The words are those of the lock itself."""
+    """As `repro train` itself says so."""
     run = tmp_path / "pong" / "seed-0"
-    shell = (
-        f'exec {sys.executable} -c "\n'
-        "from pathlib import Path\nfrom repro.storage import directory\n"
-        f"try:\n    directory.RunDirectory(Path('{run}'), {{}}).__enter__()\n"
-        "except RuntimeError as error:\n    raise SystemExit(f'repro: {error}')\""
-    )
+    shell = f"exec {sys.executable} -m repro.cli train pong --out {tmp_path} --quiet"
     with directory.RunDirectory(run, {}):
         monkeypatch.setattr(watcher, "BUSY_SECONDS", 1.0)
         code, _, events = watch(tmp_path, shell, attempts=1)
@@ -189,7 +184,7 @@ def test_a_damaged_run_is_given_up_with_the_reason(tmp_path):
 
 
 def test_nothing_is_written_into_what_is_anothers(tmp_path, capfd):
-    """The words are those of `repro train` itself."""
+    """As `repro train` itself refuses it."""
     run = tmp_path / "pong" / "seed-0"
     run.mkdir(parents=True)
     (run / "thesis.txt").write_text("precious")
@@ -202,6 +197,26 @@ def test_nothing_is_written_into_what_is_anothers(tmp_path, capfd):
         assert code == 1
         assert names(events)[-1] == "given up"
         assert {file.name for file in run.iterdir()} - {".lock"} == before
+
+
+def test_a_run_whose_configuration_is_damaged_is_given_up_all_the_same(tmp_path):
+    run = tmp_path / "pong" / "seed-0"
+    run.mkdir(parents=True)
+    (run / "config.json").write_text("{")
+    (run / "learning.csv").touch()
+    train = f"{sys.executable} -m repro.cli train pong --out {tmp_path} --frames 400 --quiet"
+    assert watch(tmp_path, train, attempts=1)[0] == 1
+    assert "config.json" in json.loads((run / "failure.json").read_text())["last_line"]
+
+
+@pytest.mark.parametrize(
+    "words", [["pong", "x"], ["pong", "0", "--frames", "x"], ["pong", "0", "--minibatch", "0"]]
+)
+def test_flags_that_no_training_would_take_are_one_line(tmp_path, capsys, words):
+    with pytest.raises(SystemExit, match="2"):
+        watcher.main([str(tmp_path), *words])
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_events_file_that_a_full_disk_left_empty_or_torn_does_no_harm(tmp_path):

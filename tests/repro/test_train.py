@@ -431,7 +431,7 @@ def test_a_directory_in_use_is_refused(capfd, tmp_path):
     with directory.RunDirectory(records.run_path(tmp_path, "breakout", 0), run.identity()):
         code, out, err = use(capfd, *train_words(tmp_path), "--network", "linear")
     assert_one_line(err, "in use", str(os.getpid()))
-    assert (code, out) == (2, "")
+    assert (code, out) == (os.EX_TEMPFAIL, "")
 
 
 @pytest.fixture
