@@ -1,12 +1,12 @@
 """What the files of one run say, in whatever state they are. Reads only; takes no lock.
 
-Each file is read by itself: one that is damaged is named and taken to say nothing. Of the tables
-only the ends are read, and the rows of the best evaluation.
+Each file is read by itself: one that is damaged is named and taken to say nothing.
 """
 
+import contextlib
 import datetime
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,8 +19,7 @@ from repro.system import disk
 T = TypeVar("T")
 _LARGEST = 10**15  # of any count or score
 _SLOWEST = 1e-6  # frames per second
-_NO_RESULT: tuple[int, float | None] = (0, None)
-_NO_SCORES: tuple[float | None, float | None] = (None, None)
+_RECENT_BYTES = 1 << 16  # has the last periodic evaluation, behind it the final games
 # All that reading a file can raise if anything at all may be in it.
 _DAMAGE = (
     records.RunDirectoryError, OSError, ValueError, TypeError, LookupError, AttributeError,
@@ -29,40 +28,27 @@ _DAMAGE = (
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What config.json asks for; ``scored_share`` is steps of evaluation per step of training."""
-
-    frames: int = 0
-    scored_share: float = 0.0
-
-
-@dataclass(frozen=True)
 class Evidence:
-    """What is known of a run from its files; ``None`` where they say nothing.
+    """What is known of a run from its files; zero or ``None`` where they say nothing.
 
-    ``failure`` is why it was given up, ``events`` what its jobs noted, ``damaged`` the names of
-    the files that could not be read. Scores are mean raw returns.
+    ``begun`` and ``given_up`` are whether there is a config.json, a failure.json, of whatever
+    kind; ``scored_share`` is steps of evaluation per step of training, ``failure`` why the run was
+    given up, ``events`` what its jobs noted, ``damaged`` the names of the files that could not be
+    read. Scores are mean raw returns.
     """
 
-    plan: Plan | None
+    begun: bool
+    given_up: bool
+    planned_frames: int
+    scored_share: float
     frames: int
     frames_per_second: float | None
     last_score: float | None
     best_score: float | None
     final_score: float | None
-    failure: str | None
+    failure: str
     events: list[dict[str, str]]
     damaged: tuple[str, ...]
-
-    @property
-    def begun(self) -> bool:
-        """Whether there is a config.json, of whatever kind."""
-        return self.plan is not None or "config.json" in self.damaged
-
-    @property
-    def given_up(self) -> bool:
-        """Whether there is a failure.json, of whatever kind."""
-        return self.failure is not None or "failure.json" in self.damaged
 
 
 def read(suite: Path, game: str, seed: int) -> Evidence:
@@ -77,25 +63,23 @@ def read(suite: Path, game: str, seed: int) -> Evidence:
             damaged.append(path.name)
             return nothing
 
-    final = told(run / "done.json", _final, _NO_RESULT)
+    nothing: tuple[int, float | None] = (0, None)
+    unplayed: tuple[float | None, float | None] = (None, None)
+    final_frames, final = told(run / "done.json", _final, nothing)
     if not damaged:
         damaged += [name for name in done.SHOWN if any(done.changes(run, [name]))]
     best_step = told(run / "best.safetensors", _weights_step, None)
-    learned = told(run / "learning.csv", _learned, _NO_RESULT)
-    last, best = told(
-        run / "evaluations.csv", lambda path: _evaluations(path, best_step), _NO_SCORES
-    )
+    frames, speed = told(run / "learning.csv", _learned, nothing)
+    last, best = told(run / "evaluations.csv", lambda path: _evaluations(path, best_step), unplayed)
+    plan = told(run / "config.json", _plan, None)
+    failure = told(run / "failure.json", _failure, "")
+    events: list[dict[str, str]] = told(watcher.events_file(suite, game, seed), _events, [])
     return Evidence(
-        plan=told(run / "config.json", _plan, None),
-        frames=final[0] or learned[0],
-        frames_per_second=learned[1],
-        last_score=last,
-        best_score=best,
-        final_score=final[1],
-        failure=told(run / "failure.json", _failure, None),
-        events=told(watcher.events_file(suite, game, seed), _events, []),
-        damaged=tuple(damaged),
-    )
+        plan is not None or "config.json" in damaged,
+        bool(failure) or "failure.json" in damaged,
+        *(plan or (0, 0.0)),
+        final_frames or frames, speed, last, best, final, failure, events, tuple(damaged),
+    )  # fmt: skip
 
 
 def when(event: dict[str, str]) -> float:
@@ -103,71 +87,60 @@ def when(event: dict[str, str]) -> float:
     return datetime.datetime.fromisoformat(event["time"]).timestamp()
 
 
-def _plan(path: Path) -> Plan | None:
+def _plan(path: Path) -> tuple[int, float]:
     training = records.read_json(path)["config"].get("training", {})
     every, steps = (_count(training.get(f"eval{name}_steps", 0)) for name in ("_every", ""))
-    return Plan(_count(training.get("frames", 0)), steps / every if every else 0.0)
+    return _count(training.get("frames", 0)), steps / every if every else 0.0
 
 
 def _final(path: Path) -> tuple[int, float | None]:
     """Frames and score; the random player has no frames."""
-    found = done.read(path.parent) or {}
-    return _count(found.get("frames", 0)), _number(found["mean_return"])
+    marker = done.read(path.parent) or {}
+    return _count(marker.get("frames", 0)), _number(marker["mean_return"])
 
 
-def _failure(path: Path) -> str | None:
-    found = records.read_json(path)
-    times, code = found.get("failures"), found.get("exit_code")
-    return f"gave up after {times} failures, exit code {code}: {found.get('last_line')}"
+def _failure(path: Path) -> str:
+    failure = records.read_json(path)
+    times, code = failure.get("failures"), failure.get("exit_code")
+    return f"gave up after {times} failures, exit code {code}: {failure.get('last_line')}"
 
 
 def _events(path: Path) -> list[dict[str, str]]:
-    _refuse_other(path, watcher.EVENTS)
-    return [event for event in watcher.read_events(path) if _converts(when, event)]
+    events = tails.rows(path, watcher.EVENTS)
+    return [event for event, _ in _sound(lambda event: (event, when(event)), events)]
 
 
 def _learned(path: Path) -> tuple[int, float | None]:
     """Frames and speed in the last row that holds them."""
-    _refuse_other(path, ("frames", "frames_per_second"))
 
     def numbers(row: dict[str, str]) -> tuple[int, float | None]:
-        rate = _number(float(row["frames_per_second"] or 0))
-        return _count(int(row["frames"])), rate if rate > _SLOWEST else None
+        speed = _number(float(row["frames_per_second"] or 0))
+        return _count(int(row["frames"])), speed if speed > _SLOWEST else None
 
-    rows = [row for row in tails.last_rows(path) if _converts(numbers, row)]
-    return numbers(rows[-1]) if rows else (0, None)
+    rows = tails.rows(path, ("frames", "frames_per_second"), tails.TAIL_BYTES)
+    return [(0, None), *_sound(numbers, rows)][-1]
 
 
 def _evaluations(path: Path, best_step: int | None) -> tuple[float | None, float | None]:
-    """Mean return of the last periodic evaluation, and of the best."""
-    _refuse_other(path, ("kind", "step", "return", "completed"))
-    size = 1 << 15
-    while True:
-        rows = _periodic(tails.last_rows(path, size))
-        # The tail may begin within an evaluation of very many games.
-        if not rows or rows[0]["step"] != rows[-1]["step"] or size > path.stat().st_size:
-            break
-        size *= 8
-    if not rows:
-        return None, None
-    last = _mean([row for row in rows if row["step"] == rows[-1]["step"]])
-    if best_step is None:
-        return last, None
-    return last, _mean(_periodic(tails.rows_at(path, best_step)))
+    """Mean return of the last periodic evaluation, and of the best, over completed games.
 
+    As training chooses the best network.
+    """
+    needed = ("kind", "step", "return", "completed")
 
-def _periodic(rows: list[dict[str, str]]) -> list[dict[str, str]]:
-    return [
-        row
-        for row in rows
-        if row["kind"] == "periodic" and _converts(lambda row: _number(float(row["return"])), row)
-    ]
+    def numbers(row: dict[str, str]) -> tuple[int, float, bool]:
+        return int(row["step"]), _number(float(row["return"])), row["completed"] == "True"
 
+    def periodic(rows: list[dict[str, str]]) -> list[tuple[int, float, bool]]:
+        return _sound(numbers, (row for row in rows if row["kind"] == "periodic"))
 
-def _mean(rows: list[dict[str, str]]) -> float | None:
-    """Over completed games, as training chooses the best network."""
-    returns = [float(row["return"]) for row in rows if row["completed"] == "True"]
-    return sum(returns) / len(returns) if returns else None
+    def mean(step: int | None) -> float | None:
+        games = [] if step is None else periodic(tails.rows(path, needed, step=step))
+        returns = [score for _, score, completed in games if completed]
+        return sum(returns) / len(returns) if returns else None
+
+    recent = periodic(tails.rows(path, needed, _RECENT_BYTES))
+    return (mean(recent[-1][0]), mean(best_step)) if recent else (None, None)
 
 
 def _weights_step(path: Path) -> int | None:
@@ -179,20 +152,13 @@ def _weights_step(path: Path) -> int | None:
         return _count(int(json.loads(file.read(size))["__metadata__"]["step"]))
 
 
-def _refuse_other(path: Path, needed: Collection[str]) -> None:
-    """Refuse a table without the columns that are needed; a new one may be empty."""
-    there = tails.header(path)
-    if there and not set(needed) <= set(there):
-        raise ValueError(f"{path} has other columns")
-
-
-def _converts(parse: Callable[[dict[str, str]], Any], row: dict[str, str]) -> bool:
-    """Whether a row holds what it should; one that does not counts as absent."""
-    try:
-        parse(row)
-    except _DAMAGE:
-        return False
-    return True
+def _sound(parse: Callable[[dict[str, str]], T], rows: Iterable[dict[str, str]]) -> list[T]:
+    """What the rows hold; one that does not hold what it should counts as absent."""
+    sound = []
+    for row in rows:
+        with contextlib.suppress(*_DAMAGE):
+            sound.append(parse(row))
+    return sound
 
 
 def _count(value: Any) -> int:

@@ -13,12 +13,14 @@ from repro.config import ConfigError
 from repro.config.flags import natural
 from repro.system import disk
 
-_TIME = re.compile(r"(?:(\d{1,9})-)?(\d{1,9})(?::(\d{1,9}))?(?::(\d{1,9}))?", re.ASCII)
+_NUMBER = "[0-9]{1,9}"
+_TIME = re.compile(rf"(?:{_NUMBER}-)?{_NUMBER}(?::{_NUMBER}){{0,2}}")
 _LARGEST = 10**9
 _AT_LEAST_ONE = ("games_per_job", "attempts", "max_array")
 _WORDS = ("partition", "account", "gres")  # each a part of an option of sbatch
 _BREAKS_A_WORD = re.compile(r"[\s\"'\\#]")
 _MOST_SIGNAL_SECONDS = 65_535  # all that sbatch takes
+_KINDS = {str: "text", int: "a whole number", float: "a number", tuple: "a list of texts"}
 
 
 def _key(default: Any, doc: str) -> Any:
@@ -70,18 +72,13 @@ class Site:
         Raises:
             ConfigError: if it is not one that sbatch takes.
         """
-        found = _TIME.fullmatch(self.time)
-        if found is None or (found[1] is None and found[0].count(":") > 2):
+        if not _TIME.fullmatch(self.time):
             raise ConfigError(f"time {self.time!r} is not a limit such as 24:00:00, 2-12 or 90")
-        days, *rest = (None if part is None else int(part) for part in found.groups())
-        parts = [part for part in rest if part is not None]
-        if days is not None:
-            hours, minutes, seconds = [*parts, 0, 0][:3]
-        elif len(parts) == 3:
-            hours, minutes, seconds = parts
-        else:
-            hours, minutes, seconds = 0, *[*parts, 0][:2]
-        total = (((days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
+        days, _, clock = self.time.rpartition("-")
+        numbers = [int(number) for number in clock.split(":")]
+        units = (3600, 60, 1) if days or len(numbers) == 3 else (60, 1)  # of sbatch's choice
+        seconds = sum(number * unit for number, unit in zip(numbers, units, strict=False))
+        total = int(days or 0) * 86_400 + seconds
         if total == 0:
             raise ConfigError(f"time {self.time!r} is no time at all")
         return total
@@ -93,11 +90,7 @@ class Site:
 
 
 def _check(name: str, value: Any) -> None:
-    """Refuse a value that cannot be right, or would say more in the script than its key does.
-
-    Raises:
-        ConfigError: naming the key.
-    """
+    """Refuse a value that cannot be right, or would say more in the script than its key does."""
     if isinstance(value, (int, float)) and not 0 <= value <= _LARGEST:
         raise ConfigError(f"{name} must be zero or more and at most {_LARGEST:,}, got {value}")
     if name in _AT_LEAST_ONE and value < 1:
@@ -132,65 +125,49 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--site", type=Path, metavar="FILE", help="TOML file of these values; flags go before it"
     )
     for item in dataclasses.fields(Site):
-        kind = type(item.default)
         shown = "" if item.default in ("", ()) else f" [default {item.default}]"
-        options: dict[str, Any] = {
-            "dest": f"site.{item.name}",
-            "default": argparse.SUPPRESS,
-            "help": item.metadata["doc"] + shown,
-            "metavar": {int: "N", float: "X"}.get(kind, "TEXT"),
+        kinds: dict[type, dict[str, Any]] = {
+            str: {"metavar": "TEXT"},
+            int: {"metavar": "N", "type": natural},
+            float: {"metavar": "X", "type": float},
+            tuple: {"metavar": "TEXT", "action": "append"},
         }
-        if kind is tuple:
-            options["action"] = "append"
-        else:
-            options["type"] = {int: natural, float: float}.get(kind, str)
-        group.add_argument("--" + item.name.replace("_", "-"), **options)
+        group.add_argument(
+            "--" + item.name.replace("_", "-"), dest=f"site.{item.name}",
+            default=argparse.SUPPRESS, help=item.metadata["doc"] + shown,
+            **kinds[type(item.default)],
+        )  # fmt: skip
 
 
 def read_flags(options: argparse.Namespace) -> Site:
     """The file's values, replaced by those flags that were given.
 
     Raises:
-        ConfigError: as :func:`load`, or when a value cannot be right.
+        ConfigError: if the file is unreadable, a key unknown, or a value cannot be right.
     """
-    values = load(options.site) if options.site else {}
+    values = _load(options.site) if options.site else {}
     for item in dataclasses.fields(Site):
-        key = f"site.{item.name}"
-        if key in vars(options):
-            given = vars(options)[key]
+        given = vars(options).get(f"site.{item.name}")
+        if given is not None:
             values[item.name] = tuple(given) if isinstance(given, list) else given
     return Site(**values)
 
 
-def load(path: Path) -> dict[str, Any]:
-    """Read a site file.
-
-    Raises:
-        ConfigError: naming the file and the key, if it is unreadable or a key is unknown or of
-            another type or cannot be right.
-    """
+def _load(path: Path) -> dict[str, Any]:
+    """Read a site file."""
     try:
         values = tomllib.loads(disk.read_text(path))
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot read the site file {path}: {disk.reason(error)}") from error
-    fields = {item.name: item.default for item in dataclasses.fields(Site)}
+    kinds = {item.name: type(item.default) for item in dataclasses.fields(Site)}
     for name, value in values.items():
-        if name not in fields:
-            raise ConfigError(f"{path}: unknown key {name!r}; there are: {', '.join(fields)}")
-        wanted = type(fields[name])
-        if wanted is tuple:
-            right = isinstance(value, list) and all(isinstance(one, str) for one in value)
-            values[name] = tuple(value) if right else value
-        else:
-            right = type(value) is wanted or (wanted is float and type(value) is int)
-        if not right:
-            names = {
-                str: "text",
-                int: "a whole number",
-                float: "a number",
-                tuple: "a list of texts",
-            }
-            raise ConfigError(f"{path}: {name} must be {names[wanted]}, got {value!r}")
+        kind = kinds.get(name)
+        if kind is None:
+            raise ConfigError(f"{path}: unknown key {name!r}; there are: {', '.join(kinds)}")
+        if kind is tuple and isinstance(value, list) and all(type(one) is str for one in value):
+            values[name] = tuple(value)
+        elif type(value) is not kind and not (kind is float and type(value) is int):
+            raise ConfigError(f"{path}: {name} must be {_KINDS[kind]}, got {value!r}")
         try:
             _check(name, values[name])
         except ConfigError as error:

@@ -1,10 +1,10 @@
-"""SLURM: the batch script as text, and what squeue says of it. Standard library only."""
+"""SLURM: the batch script as text, what sbatch answers, and what squeue says."""
 
 import os
 import re
 import shlex
 import subprocess
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -57,24 +57,21 @@ def elements(
     runs: Sequence[tuple[str, int]], games_per_job: int
 ) -> list[tuple[tuple[str, int], ...]]:
     """The runs of each element of the array, in order."""
-    return [
-        tuple(runs[start : start + games_per_job]) for start in range(0, len(runs), games_per_job)
-    ]
+    starts = range(0, len(runs), games_per_job)
+    return [tuple(runs[start : start + games_per_job]) for start in starts]
 
 
 def script(job: Job, site: Site, python: str) -> str:
     """The batch script: an array with an element per job.
 
-    Args:
-        job: what to run.
-        site: how to ask for it.
-        python: interpreter, unless the site names one.
+    It has its whole body, for it may wait in the queue while the program changes; ``python`` is
+    the interpreter, unless the site names one.
     """
-    count = len(elements(job.runs, site.games_per_job))
+    last = len(elements(job.runs, site.games_per_job)) - 1
     memory = site.memory_gb * 10**9 or job.run_bytes * site.games_per_job * _MEMORY_MARGIN
     options = [
         f"--job-name={job.name}",
-        f"--array=0-{count - 1}" + (f"%{site.throttle}" if site.throttle else ""),
+        f"--array=0-{last}" + (f"%{site.throttle}" if site.throttle else ""),
         f"--partition={site.partition}" if site.partition else "",
         f"--account={site.account}" if site.account else "",
         f"--time={site.time}",
@@ -106,16 +103,10 @@ def script(job: Job, site: Site, python: str) -> str:
         *("  " + shlex.quote(f"{game} {seed}") for game, seed in job.runs),
         ")",
         *(line for line in setup if line),
+        "",
+        (resources.files("repro.cluster") / "body.sh").read_text(),
     ]
-    return "\n".join([*lines, "", body()])
-
-
-def body() -> str:
-    """The part that is the same in every script.
-
-    A script has it whole, for it may wait in the queue while the program changes.
-    """
-    return (resources.files("repro.cluster") / "body.sh").read_text()
+    return "\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -126,37 +117,35 @@ class Queued:
     reason: str
 
 
-def queue(jobs: Collection[tuple[str, str]]) -> dict[tuple[str, int], Queued] | None:
-    """What is queued or running, by script and array index.
+Queue = Mapping[tuple[str, int], Queued]  # by script and array index
+
+
+def queue(jobs: Collection[tuple[str, str]]) -> Queue | None:
+    """What is queued or running; ``None`` where there is no squeue.
 
     The script's path, rather than a job's number, still holds for a job that was left to go on.
 
     Args:
         jobs: pairs of a job's name and its cluster, which is empty for the one at hand.
 
-    Returns:
-        ``None`` where there is no squeue.
-
     Raises:
         SlurmError: if squeue fails.
     """
-    found: dict[tuple[str, int], Queued] = {}
+    entries: dict[tuple[str, int], Queued] = {}
     for cluster in sorted({cluster for _, cluster in jobs}):
         names = sorted({name for name, where in jobs if where == cluster})
         command = ["squeue", "--noheader", "--all", "--array", "--name=" + ",".join(names)]
         command += [f"--clusters={cluster}"] if cluster else []
         try:
-            text = call([*command, "--format=%T|%K|%r|%o"], _BLINDING)
+            said = _call([*command, "--format=%T|%K|%r|%o"], _BLINDING)
         except FileNotFoundError:
             return None
-        for line in text.split("\n"):
-            state, index, rest = (*line.split("|", 2), "", "")[:3]
-            reason, _, path = rest.partition("|/")  # scripts have whole paths, with a "|" or not
-            file = f"/{path}"
-            place = (file, int(index) if index.isdecimal() else -1)
-            if place[1] >= 0 and found.get(place, Queued("PENDING", "")).state == "PENDING":
-                found[place] = Queued(state, reason)
-    return found
+        # Scripts have whole paths; reason and path may have a "|" of their own.
+        for match in re.finditer(r"^([^|\n]*)\|([0-9]+)\|(.*?)\|(/.*)$", said, re.MULTILINE):
+            place = (match[4], int(match[2]))
+            if place not in entries or entries[place].state == "PENDING":
+                entries[place] = Queued(match[1], match[3])
+    return entries
 
 
 def submit(file: Path) -> tuple[str, str]:
@@ -167,7 +156,7 @@ def submit(file: Path) -> tuple[str, str]:
         SlurmError: if there is no sbatch or it refuses.
     """
     try:
-        said = call(["sbatch", "--parsable", str(file)], _ESTRANGING)
+        said = _call(["sbatch", "--parsable", str(file)], _ESTRANGING)
     except FileNotFoundError:
         raise SlurmError(
             "there is no sbatch here; use --run on a login node of the cluster"
@@ -183,16 +172,8 @@ def default_cluster() -> str:
     return os.environ.get("SBATCH_CLUSTERS") or os.environ.get("SLURM_CLUSTERS", "")
 
 
-def call(command: Sequence[str], unset: re.Pattern[str]) -> str:
-    """Run a command of SLURM, without some environment variables, and return what it prints.
-
-    What would not be printable is replaced.
-
-    Raises:
-        FileNotFoundError: if there is no such command.
-        UnclearError: if it ended before it had an answer.
-        SlurmError: if it fails, with its last line.
-    """
+def _call(command: Sequence[str], unset: re.Pattern[str]) -> str:
+    """Run a command without some environment variables; returns what it prints, made printable."""
     environment = {name: value for name, value in os.environ.items() if not unset.fullmatch(name)}
     try:
         done = subprocess.run(

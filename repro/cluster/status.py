@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import io
 import json
 import sys
 import time
@@ -9,26 +10,23 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from repro.cluster import slurm
-from repro.cluster.survey import (
-    STALE_SECONDS,
-    STATES,
-    Queue,
-    RunStatus,
-    Submission,
-    submissions,
-    survey,
-)
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from repro.cluster import submissions
+from repro.cluster.survey import STALE_SECONDS, STATES, RunStatus, survey
 from repro.config.flags import count
 from repro.records import RunDirectoryError
 from repro.system import terminal
 from repro.system.disk import one_line
 
-HEADER = (
+_HEADER = (
     "game", "seed", "state", "frames", "of", "frames/s", "last %", "best %", "final %", "left",
     "attempts", "note",
 )  # fmt: skip
-_LEFT_ALIGNED = {"game", "state", "note"}
+_TEXTS = ("game", "state", "note")
+_ALL_LETTERS = 100_000  # more than a line has; nothing is folded or cut
 
 
 def add(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
@@ -51,73 +49,71 @@ def add(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
         "--watch", nargs="?", type=count, const=60, metavar="SECONDS",
         help="look again every so many seconds until Ctrl-C [default 60]",
     )  # fmt: skip
+    parser.set_defaults(run=command)
 
-    def run(options: argparse.Namespace) -> int:
-        if options.watch is None:
-            found = _chosen(options)
-            if options.json:
-                print(json.dumps([dataclasses.asdict(one) for one in found], indent=2))
-            else:
-                print(table(found))
-            return 0
-        try:
-            while True:
-                text = table(_chosen(options))
-                if sys.stdout.isatty():
-                    print("\x1b[H\x1b[2J", end="", file=terminal.raw(sys.stdout))
-                print(
-                    f"{one_line(options.suite)} at {time.strftime('%F %T')}\n{text}\n", flush=True
-                )
-                time.sleep(options.watch)
-        except KeyboardInterrupt:
-            return 0
 
-    parser.set_defaults(run=run)
+def command(options: argparse.Namespace) -> int:
+    """What `repro status` does once its flags are understood; returns the exit code.
+
+    Raises:
+        RunDirectoryError: if there is no run, or the record of a submission is damaged.
+    """
+    if options.json:
+        print(json.dumps([dataclasses.asdict(run) for run in _chosen(options)], indent=2))
+    elif options.watch is None:
+        print(table(_chosen(options)))
+    else:
+        _watch(options)
+    return 0
+
+
+def _watch(options: argparse.Namespace) -> None:
+    try:
+        while True:
+            text = table(_chosen(options))
+            if sys.stdout.isatty():
+                print("\x1b[H\x1b[2J", end="", file=terminal.raw(sys.stdout))
+            print(f"{one_line(options.suite)} at {time.strftime('%F %T')}\n{text}\n", flush=True)
+            time.sleep(options.watch)
+    except KeyboardInterrupt:
+        return
 
 
 def _chosen(options: argparse.Namespace) -> list[RunStatus]:
-    known = submissions(options.suite)
-    found = survey(options.suite, known, ask_queue(known), options.stale_minutes * 60)
-    if not found:
+    known = submissions.read(options.suite)
+    queue = submissions.ask_queue(known, "states are from files alone")
+    runs = survey(options.suite, known, queue, options.stale_minutes * 60)
+    if not runs:
         raise RunDirectoryError(f"no run was begun or submitted in {options.suite}")
-    return [one for one in found if not options.only or one.state in options.only]
+    return [run for run in runs if not options.only or run.state in options.only]
 
 
-def ask_queue(known: Sequence[Submission]) -> Queue | None:
-    """What squeue says of these submissions; ``None``, with a line on why, if it cannot say."""
-    try:
-        return slurm.queue([one.job for one in known])
-    except slurm.SlurmError as error:
-        print(f"repro: {error}; states are from files alone", file=sys.stderr)
-        return None
-
-
-def table(found: Sequence[RunStatus]) -> str:
+def table(runs: Sequence[RunStatus]) -> str:
     """One line per run below a header, and how many there are in each state."""
-    rows = [HEADER, *(_cells(one) for one in found)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if name in _LEFT_ALIGNED else cell.rjust(width)
-            for name, cell, width in zip(HEADER, row, widths, strict=True)
-        ).rstrip()
-        for row in rows
-    ]
-    return "\n".join([*lines, "", summary(found)])
+    shown = Table(box=None, pad_edge=False)
+    for name in _HEADER:
+        shown.add_column(name, justify="left" if name in _TEXTS else "right", no_wrap=True)
+    for run in runs:
+        shown.add_row(*map(Text, _cells(run)))
+    console = Console(file=io.StringIO(), width=_ALL_LETTERS, color_system=None)
+    with console.capture() as captured:
+        console.print(shown)
+    lines = [line.rstrip() for line in captured.get().splitlines()]
+    return "\n".join([*lines, "", summary(runs)])
 
 
-def summary(found: Sequence[RunStatus]) -> str:
+def summary(runs: Sequence[RunStatus]) -> str:
     """Such as ``3 runs: 1 running, 2 done``."""
-    states = Counter(one.state for one in found)
+    states = Counter(run.state for run in runs)
     parts = ", ".join(f"{states[state]} {state}" for state in STATES if states[state])
-    return f"{len(found)} run{'' if len(found) == 1 else 's'}" + (f": {parts}" if parts else "")
+    return f"{len(runs)} run{'' if len(runs) == 1 else 's'}" + (f": {parts}" if parts else "")
 
 
-def _cells(one: RunStatus) -> tuple[str, ...]:
+def _cells(run: RunStatus) -> tuple[str, ...]:
     return (
-        one_line(one.game), str(one.seed), one.state, f"{one.frames:,}", f"{one.planned_frames:,}",
-        _number(one.frames_per_second, 0), _number(one.last_percent), _number(one.best_percent),
-        _number(one.final_percent), _span(one.seconds_left), str(one.attempts), one_line(one.note),
+        one_line(run.game), str(run.seed), run.state, f"{run.frames:,}", f"{run.planned_frames:,}",
+        _number(run.frames_per_second, 0), _number(run.last_percent), _number(run.best_percent),
+        _number(run.final_percent), _span(run.seconds_left), str(run.attempts), one_line(run.note),
     )  # fmt: skip
 
 

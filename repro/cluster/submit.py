@@ -5,19 +5,18 @@ import contextlib
 import re
 import sys
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from repro import config, games, records
-from repro.cluster import sending, site, slurm
+from repro.cluster import site, slurm, submissions
 from repro.cluster.status import summary
-from repro.cluster.survey import RunStatus, submissions, survey
+from repro.cluster.survey import RunStatus, survey
 from repro.config import Config, ConfigError, flags
 from repro.storage.run import Run
 from repro.system import disk, machine
 
 _LEFT_OUT = {"done", "queued", "requeued", "running"}
-_FOLDER = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 _MOST_NAMES = 1_000  # of environments; each may be asked for with many seeds
 _VECTOR_BYTES = 1024  # of an observation that is no screen, generously
 
@@ -41,19 +40,16 @@ def add(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
         "--run", dest="send", action="store_true", help="submit, rather than print the script"
     )
     parser.add_argument(
-        "--missing", action="store_true", default=True,
-        help="leave out runs that are done, running or queued; this is always so",
-    )  # fmt: skip
+        "--missing", action="store_true", help="leave out what is done or queued; always so"
+    )
     site.add_flags(parser)
     flags.add_settings(parser, default)
-
-    def run(options: argparse.Namespace) -> int:
-        return command(options, flags.read_settings(options, default), list(arguments))
-
-    parser.set_defaults(run=run)
+    parser.set_defaults(
+        run=lambda options: command(options, flags.read_settings(options, default), arguments)
+    )
 
 
-def command(options: argparse.Namespace, chosen: Config, words: list[str]) -> int:
+def command(options: argparse.Namespace, chosen: Config, words: Sequence[str]) -> int:
     """What `repro submit` does once its flags are understood; returns the exit code.
 
     Raises:
@@ -64,50 +60,44 @@ def command(options: argparse.Namespace, chosen: Config, words: list[str]) -> in
     where = site.read_flags(options)
     suite = _suite(options.out or Path("results") / options.preset)
     names = read_games(options.games, chosen)
-    numbers = list(dict.fromkeys(number for part in options.seeds for number in part))
+    numbers = dict.fromkeys(number for part in options.seeds for number in part)
     wanted = [(name, number) for number in numbers for name in names]
-    with sending.alone(suite) if options.send else contextlib.nullcontext():
-        found = _states(suite, wanted, options.send)
+    with submissions.alone(suite) if options.send else contextlib.nullcontext():
+        known = submissions.read(suite)
+        queue = submissions.ask_queue(known, "" if options.send else "what is queued is not known")
+        states = {(state.game, state.seed): state for state in survey(suite, known, queue)}
         for run in wanted:
-            _refuse(Run(*run, options.preset, chosen), suite, found.get(run))
-        there = [found[run] for run in wanted if run in found and found[run].state in _LEFT_OUT]
-        runs = [run for run in wanted if run not in found or found[run].state not in _LEFT_OUT]
+            _refuse(Run(*run, options.preset, chosen), suite, states.get(run))
+        left_out = [
+            states[run] for run in wanted if run in states and states[run].state in _LEFT_OUT
+        ]
+        apart = {(state.game, state.seed) for state in left_out}
+        runs = [run for run in wanted if run not in apart]
         if not runs:
-            print(f"nothing to submit to {suite}: {summary(there)}")
+            print(f"nothing to submit to {suite}: {summary(left_out)}")
             return 0
         jobs = _arrays(options, chosen, where, suite, runs)
         for job in jobs:
             if options.send:
-                number = sending.send(job, where, chosen.training.frames, words)
+                number = submissions.send(job, where, chosen.training.frames, words)
                 print(f"{len(job.runs)} runs submitted as job {number}; {job.file}", flush=True)
             else:
                 print(slurm.script(job, where, sys.executable), end="")
-    for line in _listing(jobs, where, found):
-        print(line, file=sys.stderr)
-    if there:
-        print(f"left out: {summary(there)}", file=sys.stderr)
-    return 0
-
-
-def _listing(
-    jobs: Sequence[slurm.Job], where: site.Site, found: Mapping[tuple[str, int], RunStatus]
-) -> Iterator[str]:
-    """What each element of the arrays is for, and why a run that was begun is among them."""
     if len(jobs) > 1:
-        yield f"{len(jobs)} arrays of at most {where.max_array:,} jobs"
+        print(f"{len(jobs)} arrays of at most {where.max_array:,} jobs", file=sys.stderr)
     for job in jobs:
         array = f"array {job.folder.name}, " if len(jobs) > 1 else ""
         for index, element in enumerate(slurm.elements(job.runs, where.games_per_job)):
             for run in element:
-                yield f"{array}element {index}: {run[0]} seed {run[1]}{_why(found.get(run))}"
+                why = _why(states.get(run))
+                print(f"{array}element {index}: {run[0]} seed {run[1]}{why}", file=sys.stderr)
+    if left_out:
+        print(f"left out: {summary(left_out)}", file=sys.stderr)
+    return 0
 
 
 def _suite(path: Path) -> Path:
-    """The folder of the runs, from the root.
-
-    Raises:
-        ConfigError: if sbatch would take its path for another.
-    """
+    """The folder of the runs, from the root."""
     suite = path.resolve()
     if any(letter == "\\" or unicodedata.category(letter)[0] == "C" for letter in str(suite)):
         raise ConfigError(
@@ -118,11 +108,7 @@ def _suite(path: Path) -> Path:
 
 
 def _refuse(run: Run, suite: Path, state: RunStatus | None) -> None:
-    """Refuse now what `repro train` would refuse in the job.
-
-    Raises:
-        RunDirectoryError: if the directory is of another configuration, or damaged.
-    """
+    """Refuse now what `repro train` would refuse in the job."""
     path = records.run_path(suite, run.game, run.seed)
     run.directory(path).begun()
     if (path / "done.json").exists() and (state is None or state.state != "done"):
@@ -138,39 +124,17 @@ def _arrays(
 ) -> list[slurm.Job]:  # fmt: skip
     """The runs as arrays that SLURM takes, each with a folder of its own."""
     device = options.device or ("cuda" if where.gres else "cpu")
-    train = [
+    train = (
         "--preset", options.preset, "--device", device, "--threads", str(where.threads),
         *flags.write_settings(config.preset(options.preset), chosen),
-    ]  # fmt: skip
-    size = where.max_array * where.games_per_job
-    parts = [tuple(runs[start : start + size]) for start in range(0, len(runs), size)]
+    )  # fmt: skip
+    parts = slurm.elements(runs, where.max_array * where.games_per_job)
+    name = "dqn-" + re.sub(r"[^\w.-]", "_", suite.name)
+    run_bytes = machine.training_memory_bytes(replay_bytes(chosen))
     return [
-        slurm.Job(
-            name="dqn-" + re.sub(r"[^\w.-]", "_", suite.name),
-            suite=suite,
-            folder=suite / "jobs" / str(number),
-            runs=part,
-            train=tuple(train),
-            run_bytes=machine.training_memory_bytes(replay_bytes(chosen)),
-        )
-        for number, part in enumerate(parts, start=sending.next_number(suite))
+        slurm.Job(name, suite, suite / "jobs" / str(number), part, train, run_bytes)
+        for number, part in enumerate(parts, start=submissions.next_number(suite))
     ]
-
-
-def _states(
-    suite: Path, wanted: Sequence[tuple[str, int]], must_know: bool
-) -> dict[tuple[str, int], RunStatus]:
-    """What became of the wanted runs so far."""
-    known = submissions(suite)
-    try:
-        queue = slurm.queue([one.job for one in known])
-    except slurm.SlurmError as error:
-        if must_know:
-            raise
-        print(f"repro: {error}; what is queued is not known", file=sys.stderr)
-        queue = None
-    found = {(one.game, one.seed): one for one in survey(suite, known, queue)}
-    return {run: found[run] for run in wanted if run in found}
 
 
 def _why(state: RunStatus | None) -> str:
@@ -182,10 +146,10 @@ def _why(state: RunStatus | None) -> str:
 
 def seeds(text: str) -> list[int]:
     """One seed, or a range such as 0-4 with both its ends."""
-    found = re.fullmatch(r"(\d+)-(\d+)", text)
-    if found is None:
+    match = re.fullmatch(r"(\d+)-(\d+)", text)
+    if match is None:
         return [flags.natural(text)]
-    first, last = int(found[1]), int(found[2])
+    first, last = int(match[1]), int(match[2])
     if last < first or last - first > 10_000:
         raise argparse.ArgumentTypeError(f"{text!r} is no range of seeds such as 0-4")
     return list(range(first, last + 1))
@@ -205,7 +169,7 @@ def read_games(words: Sequence[str], chosen: Config) -> list[str]:
     if len(names) > _MOST_NAMES:
         raise ConfigError(f"{len(names):,} environments; at most {_MOST_NAMES:,} at a time")
     for name in names:
-        if not _FOLDER.fullmatch(name):
+        if not submissions.FOLDER.fullmatch(name):
             raise ConfigError(f"{name!r} is no environment's name, such as CartPole-v1")
     return list(names)
 

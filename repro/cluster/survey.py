@@ -7,24 +7,24 @@ directory.
 import re
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from repro import games, records
 from repro.cluster import evidence, tails, watcher
 from repro.cluster.evidence import Evidence
-from repro.cluster.slurm import Queued
-from repro.config.checks import LARGEST
+from repro.cluster.slurm import Queue, Queued
+from repro.cluster.submissions import UNANSWERED_SECONDS, Submission
 from repro.storage import lock
 
 STATES = ("running", "queued", "requeued", "stale", "missing", "dead", "done")
 STALE_SECONDS = 600.0  # a training touches its lock every minute
-_FOLDER = re.compile(r"\w[\w.-]*", re.ASCII)
 _WORKING = {"RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STAGE_OUT", "SIGNALING"}
 _WATCHED = ("learning.csv", "train_episodes.csv", "evaluations.csv", ".lock")
-UNANSWERED_SECONDS = 300.0  # what sbatch did not answer for may come into the queue so late
 _EVENT_SECONDS = 5.0  # a run's last file and the note of its end are written this close together
+
+Place = tuple[Submission, int]  # a submission and the index within its array
 
 
 @dataclass(frozen=True)
@@ -40,79 +40,16 @@ class RunStatus:
     state: str
     frames: int
     planned_frames: int
-    frames_per_second: float | None = None
-    last_score: float | None = None
-    last_percent: float | None = None
-    best_score: float | None = None
-    best_percent: float | None = None
-    final_score: float | None = None
-    final_percent: float | None = None
-    seconds_left: float | None = None
-    attempts: int = 0
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Submission:
-    """What one `repro submit --run` asked for: ``elements`` are lists of game and seed.
-
-    ``cluster`` is empty for the one at hand, ``asked`` the time, in seconds since 1970, of one
-    that sbatch has not answered for.
-    """
-
-    folder: Path
-    name: str
-    frames: int
-    elements: list[list[tuple[str, int]]]
-    cluster: str = ""
-    asked: float | None = None
-
-    @property
-    def script(self) -> str:
-        """The script's path, as squeue gives it."""
-        return str(self.folder / "submit.sh")
-
-    @property
-    def job(self) -> tuple[str, str]:
-        """What to ask squeue for: the job's name, and its cluster."""
-        return self.name, self.cluster
-
-
-Queue = Mapping[tuple[str, int], Queued]
-Place = tuple[Submission, int]  # a submission and the index within its array
-
-
-def submissions(suite: Path) -> list[Submission]:
-    """All submissions of a suite, oldest first.
-
-    Raises:
-        RunDirectoryError: if a record is damaged.
-    """
-    files = (suite.resolve() / "jobs").glob("*/submission.json")
-    ordered = sorted(files, key=lambda file: (len(file.parent.name), file.parent.name))
-    return [_submission(file) for file in ordered]
-
-
-def _submission(file: Path) -> Submission:
-    record = records.read_json(file)
-    try:
-        elements = [[(game, seed) for game, seed in one] for one in record["elements"]]
-        texts = [record["name"], record.get("cluster", "")]
-        texts += [game for one in elements for game, _ in one]
-        counts = [record["frames"], *(seed for one in elements for _, seed in one)]
-        if {*map(type, texts)} != {str} or {*map(type, counts)} != {int}:
-            raise TypeError("texts and counts are mixed up")
-        if not "".join(texts).isprintable():  # no command could be given it
-            raise ValueError("there is more than text")
-        if (
-            not all(map(_FOLDER.fullmatch, texts[2:]))
-            or not 0 <= min(counts) <= max(counts) <= LARGEST
-        ):
-            raise ValueError("no folder's name, or beyond any count")
-        asked = file.stat().st_mtime if record.get("job") is None else None
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise records.RunDirectoryError(f"{file} is damaged; mend or remove it") from error
-    return Submission(file.parent, texts[0], counts[0], elements, texts[1], asked)
+    frames_per_second: float | None
+    last_score: float | None
+    last_percent: float | None
+    best_score: float | None
+    best_percent: float | None
+    final_score: float | None
+    final_percent: float | None
+    seconds_left: float | None
+    attempts: int
+    note: str
 
 
 def survey(
@@ -129,20 +66,19 @@ def survey(
         queue: what squeue says of them, ``None`` if it cannot be asked.
         stale_seconds: silence after which a run of another host is no longer taken to be working.
     """
-    places: dict[tuple[str, int], list[Place]] = {}
+    places: dict[tuple[str, int], list[Place]] = {
+        (config.parent.parent.name, int(seed[1])): []
+        for config in suite.glob("*/seed-*/config.json")
+        if (seed := re.fullmatch(r"seed-(\d+)", config.parent.name))
+    }
     for submission in known:
         for index, runs in enumerate(submission.elements):
             for run in runs:
                 places.setdefault(run, []).append((submission, index))
-    begun = {
-        (config.parent.parent.name, int(seed[1]))
-        for config in suite.glob("*/seed-*/config.json")
-        if (seed := re.fullmatch(r"seed-(\d+)", config.parent.name))
-    }
     locked = _locked_inodes()
     return [
-        _look(suite, game, seed, places.get((game, seed), []), queue, stale_seconds, locked)
-        for game, seed in sorted(begun | set(places))
+        _look(suite, game, seed, places[game, seed], queue, stale_seconds, locked)
+        for game, seed in sorted(places)
     ]
 
 
@@ -151,58 +87,57 @@ def _look(
     stale_seconds: float, locked: set[int] | None,
 ) -> RunStatus:  # fmt: skip
     run = records.run_path(suite, game, seed)
-    found = evidence.read(suite, game, seed)
-    entry = _entry(places, queue or {}) or _unanswered(places)
+    seen = evidence.read(suite, game, seed)
+    entry = _entry(places, queue or {})
+    held = _inode(run / ".lock") in (locked or ())
     touched = max(_changed(run / name) for name in _WATCHED)
     silence = time.time() - touched
-    held = _inode(run / ".lock") in (locked or ())
     believed = (
         silence < stale_seconds
         and _out_of_sight(run / ".lock", locked is not None)
-        and not _ended(found.events, touched, queue is not None and bool(places))
+        and not _ended(seen.events, touched, queue is not None and bool(places))
     )
-    state = _state(found, entry, held, believed)
-    plan = found.plan or evidence.Plan()
-    planned = plan.frames or max((one.frames for one, _ in places), default=0)
+    state = _state(seen, entry, held, believed)
+    planned = seen.planned_frames or max((one.frames for one, _ in places), default=0)
     left = None
-    if state == "running" and found.frames_per_second:
-        left = (planned - found.frames) * (1 + plan.scored_share) / found.frames_per_second
-    scores = (found.last_score, found.best_score, found.final_score)
-    last, best, final = (_percent(game, score) for score in scores)
+    if state == "running" and seen.frames_per_second:
+        left = (planned - seen.frames) * (1 + seen.scored_share) / seen.frames_per_second
+    notes = _notes(state, seen, entry, places)
+    if state == "running" and touched and silence > stale_seconds:
+        notes.append(f"no sign of life for {silence / 60:,.0f} min")
     return RunStatus(
-        game, seed, state, found.frames, planned, found.frames_per_second, scores[0], last,
-        scores[1], best, scores[2], final, left,
-        sum(event["event"] == "started" for event in found.events),
-        _note(state, found, entry, silence if touched and silence > stale_seconds else 0, places),
+        game, seed, state, seen.frames, planned, seen.frames_per_second,
+        seen.last_score, _percent(game, seen.last_score),
+        seen.best_score, _percent(game, seen.best_score),
+        seen.final_score, _percent(game, seen.final_score),
+        left, sum(event["event"] == "started" for event in seen.events),
+        "; ".join(note for note in notes if note),
     )  # fmt: skip
 
 
-def _state(found: Evidence, entry: Queued | None, held: bool, believed: bool) -> str:
-    if found.final_score is not None:
+def _state(seen: Evidence, entry: Queued | None, held: bool, believed: bool) -> str:
+    if seen.final_score is not None:
         return "done"
     # No job goes on with a run that has a done.json, even a damaged one.
-    if "done.json" in found.damaged or (found.given_up and not held):
+    if "done.json" in seen.damaged or (seen.given_up and not held):
         return "dead"
     if entry and entry.state in _WORKING:
         return "running"
     if entry:
-        return "requeued" if found.events else "queued"
+        return "requeued" if seen.events else "queued"
     if held or believed:
         return "running"
-    return "stale" if found.begun else "missing"
+    return "stale" if seen.begun else "missing"
 
 
 def _entry(places: list[Place], queue: Queue) -> Queued | None:
-    """The run's place in the queue; a working one before a waiting one."""
-    found = [queue[one.script, index] for one, index in places if (one.script, index) in queue]
-    return min(found, key=lambda entry: entry.state not in _WORKING, default=None)
-
-
-def _unanswered(places: list[Place]) -> Queued | None:
-    """A place in the queue that the run may yet get."""
-    times = [one.asked for one, _ in places if one.asked is not None]
-    young = any(time.time() - asked < UNANSWERED_SECONDS for asked in times)
-    return Queued("PENDING", "sbatch has not answered") if young else None
+    """The run's place in the queue, or one that it may yet get; a working one first."""
+    entries = [queue[one.script, index] for one, index in places if (one.script, index) in queue]
+    if not entries and any(
+        one.asked is not None and time.time() - one.asked < UNANSWERED_SECONDS for one, _ in places
+    ):
+        return Queued("PENDING", "sbatch has not answered")
+    return min(entries, key=lambda entry: entry.state not in _WORKING, default=None)
 
 
 def _out_of_sight(path: Path, locks_known: bool) -> bool:
@@ -223,28 +158,24 @@ def _ended(events: list[dict[str, str]], touched: float, queue_known: bool) -> b
     return touched < evidence.when(events[-1]) + _EVENT_SECONDS
 
 
-def _note(
-    state: str, found: Evidence, entry: Queued | None, silent_seconds: float, places: list[Place]
-) -> str:
-    """What a person should know: why it failed, why it waits, how long it has been silent."""
+def _notes(state: str, seen: Evidence, entry: Queued | None, places: list[Place]) -> list[str]:
+    """What a person should know: what is damaged, why it failed, why it waits."""
     notes = []
-    if found.damaged:
-        notes.append("damaged: " + ", ".join(found.damaged))
+    if seen.damaged:
+        notes.append("damaged: " + ", ".join(seen.damaged))
     if state == "dead":
-        marker = "done.json" in found.damaged
-        notes.append("its train command makes done.json again" if marker else found.failure or "")
-    failures = watcher.failures_in_a_row(found.events)
+        marker = "done.json" in seen.damaged
+        notes.append("its train command makes done.json again" if marker else seen.failure)
+    failures = watcher.failures_in_a_row(seen.events)
     if failures and state not in ("dead", "done"):
-        failed = (event for event in reversed(found.events) if event["event"] == "failed")
-        notes.append(f"failed {failures} times in a row: {next(failed)['last_line']}")
-    if state in ("queued", "requeued") and entry and entry.reason not in ("", "None"):
+        failed = [event for event in seen.events if event["event"] == "failed"]
+        notes.append(f"failed {failures} times in a row: {failed[-1]['last_line']}")
+    if state in ("queued", "requeued") and entry and entry.reason != "None":
         notes.append(entry.reason)
-    if state == "running" and silent_seconds:
-        notes.append(f"no sign of life for {silent_seconds / 60:,.0f} min")
     if state == "missing" and places:
         submission, index = places[-1]
         notes.append(tails.last_line(submission.folder / f"{index}.log"))
-    return "; ".join(note for note in notes if note)
+    return notes
 
 
 def _percent(game: str, score: float | None) -> float | None:
@@ -273,4 +204,4 @@ def _locked_inodes() -> set[int] | None:
     except OSError:
         return None
     pattern = re.compile(r"FLOCK.* \w+:\w+:(\d+) ")
-    return {int(found[1]) for line in lines if (found := pattern.search(line))}
+    return {int(match[1]) for line in lines if (match := pattern.search(line))}

@@ -1,14 +1,14 @@
-"""The ends of files, and single places of a sorted table, without reading what lies before."""
+"""The last line of a log and the sound rows of a table, in whatever state they are."""
 
 import csv
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import BinaryIO
 
 from repro.system import disk
 
-_TAIL_BYTES = 4096
-_BLOCK_BYTES = 1 << 16
+TAIL_BYTES = 4096  # of a log's last line, or a few rows
 _STEP = re.compile(r"[0-9]{1,15}")
 
 
@@ -19,85 +19,61 @@ def last_line(path: Path, start: int = 0, limit: int = 300) -> str:
     """
     try:
         with disk.open_to_read(path, disk.TABLE_BYTES) as file:
-            text, _ = _tail(file, _TAIL_BYTES, start)
+            text, _ = _tail(file, TAIL_BYTES, start)
     except OSError:
         return ""
     lines = text.decode(errors="replace").replace("\r", "\n").splitlines()
     return next((line.strip()[:limit] for line in reversed(lines) if line.strip()), "")
 
 
-def header(path: Path) -> list[str]:
-    """The header of a table; nothing if there is none."""
-    try:
-        with disk.open_to_read(path, disk.TABLE_BYTES) as file:
-            return _columns(file)
-    except OSError:
-        return []
+def rows(
+    path: Path, needed: Collection[str], size: int = disk.TABLE_BYTES, step: int | None = None
+) -> list[dict[str, str]]:
+    """The complete and sound rows of a table.
 
+    Args:
+        path: of the table.
+        needed: columns that it must have; a new one may be empty.
+        size: of the part, at its end, that is read; in bytes.
+        step: the only one that is wanted [default all].
 
-def last_rows(path: Path, size: int = _TAIL_BYTES) -> list[dict[str, str]]:
-    """The complete rows in the last ``size`` bytes of a table; none if there is no file."""
-    try:
-        with disk.open_to_read(path, disk.TABLE_BYTES) as file:
-            columns = _columns(file)
-            text, whole = _tail(file, size, file.tell())
-    except OSError:
-        return []
-    if not whole:
-        text = text[text.find(b"\n") + 1 :]  # the first line may have lost its beginning
-    return _rows(text.split(b"\n")[:-1], columns)
-
-
-def rows_at(path: Path, step: int) -> list[dict[str, str]]:
-    """The rows of one step of a table that is sorted by its column ``step``; found by bisection.
-
-    A table is sorted here if no row before those of ``step`` is of a later one.
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it has other columns.
     """
+    with disk.open_to_read(path, disk.TABLE_BYTES) as file:
+        columns = _cells(file.readline())
+        text, whole = _tail(file, size, file.tell())
+    if columns and not set(needed) <= set(columns):
+        raise ValueError(f"{path} has other columns")
+    lines = text.split(b"\n")[0 if whole else 1 : -1]  # the others may have lost a part
+    if step is not None:  # it is faster to look at the few that can be right
+        lines = [line for line in lines if str(step).encode() in line]
+    sound = (row for line in lines if (row := _row(line, columns)))
+    return [row for row in sound if step is None or int(row["step"]) == step]
+
+
+def rows_if_any(
+    path: Path, needed: Collection[str], size: int = disk.TABLE_BYTES
+) -> list[dict[str, str]]:
+    """As :func:`rows`; none where it raises."""
     try:
-        with disk.open_to_read(path, disk.TABLE_BYTES) as file:
-            columns = _columns(file)
-            if "step" not in columns:
-                return []
-            low, high = file.tell(), file.seek(0, 2)
-            while high - low > _BLOCK_BYTES:
-                middle = (low + high) // 2
-                file.seek(middle)
-                file.readline()
-                row = _rows([file.readline()], columns)
-                if row and int(row[0]["step"]) < step:
-                    low = middle
-                else:
-                    high = middle
-            file.seek(low)
-            return _from(file, columns, step)
-    except OSError:
+        return rows(path, needed, size)
+    except (OSError, ValueError):
         return []
 
 
-def _from(file: BinaryIO, columns: list[str], step: int) -> list[dict[str, str]]:
-    """Read on from a place within the rows before ``step`` until past those of it."""
-    found: list[dict[str, str]] = []
-    while lines := file.readlines(_BLOCK_BYTES):
-        rows = _rows([line for line in lines if line.endswith(b"\n")], columns)
-        found += [row for row in rows if int(row["step"]) == step]
-        if rows and int(rows[-1]["step"]) > step:
-            break
-    return found
-
-
-def _columns(file: BinaryIO) -> list[str]:
-    return _cells(file.readline())
-
-
-def _rows(lines: list[bytes], columns: list[str]) -> list[dict[str, str]]:
-    """Rows with all their cells: one that was jumped into, or is damaged, may lack some."""
-    cells = (_cells(line) for line in lines)
-    named = (dict(zip(columns, row, strict=True)) for row in cells if len(row) == len(columns))
-    return [row for row in named if _STEP.fullmatch(row.get("step", "0"))]
+def _row(line: bytes, columns: list[str]) -> dict[str, str] | None:
+    """The cells of a line, ``None`` if it is damaged."""
+    cells = _cells(line)
+    if len(cells) != len(columns):
+        return None
+    row = dict(zip(columns, cells, strict=True))
+    return row if _STEP.fullmatch(row.get("step", "0")) else None
 
 
 def _cells(line: bytes) -> list[str]:
-    """Each line by itself, so that a stray quotation mark takes no other with it."""
+    """Of one line by itself, so that a stray quotation mark takes no other with it."""
     try:
         return next(csv.reader([line.decode(errors="replace")]), [])
     except csv.Error:

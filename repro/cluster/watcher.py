@@ -22,7 +22,6 @@ from typing import Any
 from repro import records
 from repro.cluster import tails
 from repro.config import flags
-from repro.records import RunDirectoryError
 from repro.storage import done
 from repro.storage.run import Run
 from repro.system import disk
@@ -43,7 +42,7 @@ class Watcher:
         retry_seconds: pause between a failure and the next attempt.
     """
 
-    def __init__(self, run: Run, suite: Path, attempts: int = 3, retry_seconds: int = 60) -> None:
+    def __init__(self, run: Run, suite: Path, attempts: int, retry_seconds: int) -> None:
         self._run = run
         self._folder = records.run_path(suite, run.game, run.seed)
         self._attempts = attempts
@@ -88,13 +87,7 @@ class Watcher:
                 self._note("busy", code, said)
                 if time.monotonic() >= self._patience:
                     return 1
-                self._woken.wait(self._retry_seconds)
-                continue
-            self._note("failed", code, said)
-            self._failures += 1  # also if the disk is too full to list them
-            failures = max(failures_in_a_row(read_events(self._table)), 0) or self._failures
-            if failures >= self._attempts:
-                self._give_up(code, said, failures)
+            elif self._is_too_much(code, said):
                 return 1
             self._woken.wait(self._retry_seconds)
         return 0
@@ -106,34 +99,37 @@ class Watcher:
                 self._process.send_signal(self._signal)
             return self._process.wait()
 
+    def _is_too_much(self, code: int, said: str) -> bool:
+        """Note a failure; whether it was the last, after which the run is given up."""
+        self._note("failed", code, said)
+        self._failures += 1  # also if the disk is too full to list them
+        events = tails.rows_if_any(self._table, EVENTS)
+        failures = failures_in_a_row(events) or self._failures
+        if failures < self._attempts:
+            return False
+        self._note("given up", code, said)
+        reason = {"exit_code": code, "failures": failures, "step": self._step(), "last_line": said}
+        try:
+            if not self._is_anothers():
+                self._folder.mkdir(parents=True, exist_ok=True)
+                whole = _where() | reason | {"log": str(self._log)}
+                records.write_json(self._folder / "failure.json", whole)
+        except OSError as error:
+            print(f"repro.job: {self._folder} given up after: {said} ({error})", file=sys.stderr)
+        return True
+
     def _note(self, event: str, code: int | None = None, said: str = "") -> None:
-        values = {"exit_code": code, "step": self._step(), "last_line": said}
+        values = {"event": event, "exit_code": code, "step": self._step(), "last_line": said}
         row = io.StringIO(newline="")
         writer = csv.DictWriter(row, EVENTS, lineterminator="\n")
         try:
             if not self._table.exists() or self._table.stat().st_size == 0:
                 writer.writeheader()
-            writer.writerow(_where() | {"event": event} | values)
+            writer.writerow(_where() | values)
             with disk.open_to_append(self._table) as file:
                 file.write(row.getvalue().encode())
         except OSError as error:  # a full disk must not end the watcher too
             print(f"repro.job: {self._table}: {event} not noted: {error}", file=sys.stderr)
-
-    def _give_up(self, code: int, said: str, failures: int) -> None:
-        self._note("given up", code, said)
-        if self._is_anothers():
-            return
-        reason = {"exit_code": code, "failures": failures, "step": self._step(), "last_line": said}
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            records.write_json(
-                self._folder / "failure.json", _where() | reason | {"log": str(self._log)}
-            )
-        except OSError as error:
-            print(
-                f"repro.job: {self._folder} given up after: {said} ({error})",
-                file=sys.stderr,
-            )
 
     def _is_anothers(self) -> bool:
         """Whether there is something else than this run, into which nothing may be written.
@@ -142,14 +138,14 @@ class Watcher:
         """
         try:
             self._run.directory(self._folder).begun()
-        except RunDirectoryError:
+        except records.RunDirectoryError:
             return not any(done.changes(self._folder, [done.CONFIG]))
         return False
 
     def _step(self) -> int:
         """How far the training has come."""
-        rows = tails.last_rows(self._folder / "learning.csv")
-        return int(rows[-1]["step"]) if rows else 0
+        learned = tails.rows_if_any(self._folder / "learning.csv", ["step"], tails.TAIL_BYTES)
+        return int(learned[-1]["step"]) if learned else 0
 
 
 def log_file(suite: Path, game: str, seed: int) -> Path:
@@ -160,12 +156,6 @@ def log_file(suite: Path, game: str, seed: int) -> Path:
 def events_file(suite: Path, game: str, seed: int) -> Path:
     """Where its starts and ends are listed."""
     return log_file(suite, game, seed).with_suffix(".csv")
-
-
-def read_events(path: Path) -> list[dict[str, str]]:
-    """What happened to a run, oldest first; nothing if it was never in a job."""
-    rows = tails.last_rows(path, size=1 << 20)
-    return [row for row in rows if set(EVENTS) <= set(row) and row["step"].isdecimal()]
 
 
 def failures_in_a_row(events: Sequence[dict[str, str]]) -> int:
@@ -209,10 +199,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     watcher = Watcher(run, options.suite, options.attempts, options.retry_seconds)
     for number in SIGNALS:
         signal.signal(number, watcher.receive)
-    command = [sys.executable, "-m", "repro.cli", "train", options.game]
-    return watcher.watch(
-        [*command, "--seed", str(options.seed), "--out", str(options.suite), *train]
-    )
+    place = ["--seed", str(options.seed), "--out", str(options.suite)]
+    return watcher.watch([sys.executable, "-m", "repro.cli", "train", options.game, *place, *train])
 
 
 def _run(game: str, seed: int, train: Sequence[str]) -> Run:

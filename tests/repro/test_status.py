@@ -18,7 +18,7 @@ import pytest
 from command_line import executable, use
 
 from repro import config, records
-from repro.cluster import status, survey, watcher
+from repro.cluster import status, submissions, survey, watcher
 from repro.cluster.slurm import Queued
 from repro.games import GAMES
 from repro.storage.run import Run
@@ -97,7 +97,7 @@ def best_weights(run, step):
 
 
 def look(suite, queue=None):
-    found = survey.survey(suite, survey.submissions(suite), queue)
+    found = survey.survey(suite, submissions.read(suite), queue)
     return {(one.game, one.seed): one for one in found}
 
 
