@@ -125,17 +125,14 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--site", type=Path, metavar="FILE", help="TOML file of these values; flags go before it"
     )
     for item in dataclasses.fields(Site):
+        kind = type(item.default)
         shown = "" if item.default in ("", ()) else f" [default {item.default}]"
-        kinds: dict[type, dict[str, Any]] = {
-            str: {"metavar": "TEXT"},
-            int: {"metavar": "N", "type": natural},
-            float: {"metavar": "X", "type": float},
-            tuple: {"metavar": "TEXT", "action": "append"},
-        }
+        reading: dict[str, Any] = {"type": natural if kind is int else kind}
         group.add_argument(
             "--" + item.name.replace("_", "-"), dest=f"site.{item.name}",
-            default=argparse.SUPPRESS, help=item.metadata["doc"] + shown,
-            **kinds[type(item.default)],
+            default=argparse.SUPPRESS, metavar={int: "N", float: "X"}.get(kind, "TEXT"),
+            help=item.metadata["doc"] + shown,
+            **({"action": "append"} if kind is tuple else reading),
         )  # fmt: skip
 
 

@@ -14,8 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from repro.cluster import submissions
-from repro.cluster.survey import STALE_SECONDS, STATES, RunStatus, survey
+from repro.cluster.survey import STALE_SECONDS, STATES, RunStatus, look
 from repro.config.flags import count
 from repro.records import RunDirectoryError
 from repro.system import terminal
@@ -80,9 +79,7 @@ def _watch(options: argparse.Namespace) -> None:
 
 
 def _chosen(options: argparse.Namespace) -> list[RunStatus]:
-    known = submissions.read(options.suite)
-    queue = submissions.ask_queue(known, "states are from files alone")
-    runs = survey(options.suite, known, queue, options.stale_minutes * 60)
+    runs = look(options.suite, "states are from files alone", options.stale_minutes * 60)
     if not runs:
         raise RunDirectoryError(f"no run was begun or submitted in {options.suite}")
     return [run for run in runs if not options.only or run.state in options.only]

@@ -81,28 +81,6 @@ def _submission(file: Path) -> Submission:
     return Submission(file.parent, *texts, record["frames"], elements, asked)
 
 
-def ask_queue(known: Sequence[Submission], unknown: str) -> slurm.Queue | None:
-    """What squeue says of submissions.
-
-    Args:
-        known: the submissions.
-        unknown: what to say if it fails; if empty, that is an error.
-
-    Returns:
-        ``None``, if it cannot say.
-
-    Raises:
-        SlurmError: if squeue fails.
-    """
-    try:
-        return slurm.queue([(submission.name, submission.cluster) for submission in known])
-    except slurm.SlurmError as error:
-        if not unknown:
-            raise
-        print(f"repro: {error}; {unknown}", file=sys.stderr)
-        return None
-
-
 @contextmanager
 def alone(suite: Path) -> Iterator[None]:
     """Keep other submissions to a suite out: two at a time would hand in the same runs.

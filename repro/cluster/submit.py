@@ -11,7 +11,7 @@ from pathlib import Path
 from repro import config, games, records
 from repro.cluster import site, slurm, submissions
 from repro.cluster.status import summary
-from repro.cluster.survey import RunStatus, survey
+from repro.cluster.survey import RunStatus, look
 from repro.config import Config, ConfigError, flags
 from repro.storage.run import Run
 from repro.system import disk, machine
@@ -63,9 +63,8 @@ def command(options: argparse.Namespace, chosen: Config, words: Sequence[str]) -
     numbers = dict.fromkeys(number for part in options.seeds for number in part)
     wanted = [(name, number) for number in numbers for name in names]
     with submissions.alone(suite) if options.send else contextlib.nullcontext():
-        known = submissions.read(suite)
-        queue = submissions.ask_queue(known, "" if options.send else "what is queued is not known")
-        states = {(state.game, state.seed): state for state in survey(suite, known, queue)}
+        seen = look(suite, "" if options.send else "what is queued is not known")
+        states = {(state.game, state.seed): state for state in seen}
         for run in wanted:
             _refuse(Run(*run, options.preset, chosen), suite, states.get(run))
         left_out = [

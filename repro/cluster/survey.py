@@ -4,15 +4,17 @@ A run that was submitted is known from SUITE/jobs/*/submission.json, one that wa
 directory.
 """
 
+import os
 import re
 import socket
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from repro import games, records
-from repro.cluster import evidence, tails, watcher
+from repro.cluster import evidence, slurm, submissions
 from repro.cluster.evidence import Evidence
 from repro.cluster.slurm import Queue, Queued
 from repro.cluster.submissions import UNANSWERED_SECONDS, Submission
@@ -52,19 +54,32 @@ class RunStatus:
     note: str
 
 
-def survey(
-    suite: Path,
-    known: Sequence[Submission],
-    queue: Queue | None,
-    stale_seconds: float = STALE_SECONDS,
-) -> list[RunStatus]:
-    """Look at every run that was begun or submitted.
+def look(suite: Path, unknown: str, stale_seconds: float = STALE_SECONDS) -> list[RunStatus]:
+    """Look at every run that was begun or submitted, and at the queue.
 
-    Args:
-        suite: folder of the runs.
-        known: its submissions.
-        queue: what squeue says of them, ``None`` if it cannot be asked.
-        stale_seconds: silence after which a run of another host is no longer taken to be working.
+    If squeue fails it is said, with ``unknown``, and files must do; it is an error if that is empty.
+
+    Raises:
+        RunDirectoryError: if the record of a submission is damaged.
+        SlurmError: if squeue fails.
+    """
+    known = submissions.read(suite)
+    try:
+        queue = slurm.queue([(submission.name, submission.cluster) for submission in known])
+    except slurm.SlurmError as error:
+        if not unknown:
+            raise
+        print(f"repro: {error}; {unknown}", file=sys.stderr)
+        queue = None
+    return survey(suite, known, queue, stale_seconds)
+
+
+def survey(
+    suite: Path, known: Sequence[Submission], queue: Queue | None, stale_seconds: float
+) -> list[RunStatus]:
+    """As :func:`look`, if it is known what squeue says: ``None`` if it cannot be asked.
+
+    After ``stale_seconds`` of silence a run of another host is no longer taken to be working.
     """
     places: dict[tuple[str, int], list[Place]] = {
         (config.parent.parent.name, int(seed[1])): []
@@ -88,23 +103,28 @@ def _look(
 ) -> RunStatus:  # fmt: skip
     run = records.run_path(suite, game, seed)
     seen = evidence.read(suite, game, seed)
-    entry = _entry(places, queue or {})
-    held = _inode(run / ".lock") in (locked or ())
-    touched = max(_changed(run / name) for name in _WATCHED)
-    silence = time.time() - touched
-    believed = (
-        silence < stale_seconds
+    stats = [stat for name in _WATCHED if (stat := _stat(run / name))]
+    touched = max((stat.st_mtime for stat in stats), default=0.0)
+    file = _stat(run / ".lock")
+    held = file is not None and file.st_ino in (locked or ())
+    silent = time.time() - touched >= stale_seconds
+    elsewhere = (
+        not silent
         and _out_of_sight(run / ".lock", locked is not None)
         and not _ended(seen.events, touched, queue is not None and bool(places))
     )
-    state = _state(seen, entry, held, believed)
+    state, why = _state(seen, _entry(places, queue or {}), held, held or elsewhere)
     planned = seen.planned_frames or max((one.frames for one, _ in places), default=0)
     left = None
     if state == "running" and seen.frames_per_second:
         left = (planned - seen.frames) * (1 + seen.scored_share) / seen.frames_per_second
-    notes = _notes(state, seen, entry, places)
-    if state == "running" and touched and silence > stale_seconds:
-        notes.append(f"no sign of life for {silence / 60:,.0f} min")
+    if state == "running" and silent and touched:
+        why = f"no sign of life for {(time.time() - touched) / 60:,.0f} min"
+    if state == "missing" and places:
+        submission, index = places[-1]
+        why = evidence.last_line(submission.folder / f"{index}.log")
+    damaged = "damaged: " + ", ".join(seen.damaged) if seen.damaged else ""
+    notes = (damaged, _failing(seen) if state not in ("dead", "done") else "", why)
     return RunStatus(
         game, seed, state, seen.frames, planned, seen.frames_per_second,
         seen.last_score, _percent(game, seen.last_score),
@@ -115,29 +135,35 @@ def _look(
     )  # fmt: skip
 
 
-def _state(seen: Evidence, entry: Queued | None, held: bool, believed: bool) -> str:
+def _state(seen: Evidence, entry: Queued | None, held: bool, at_work: bool) -> tuple[str, str]:
+    """The state of a run, and why."""
     if seen.final_score is not None:
-        return "done"
+        return "done", ""
     # No job goes on with a run that has a done.json, even a damaged one.
-    if "done.json" in seen.damaged or (seen.given_up and not held):
-        return "dead"
-    if entry and entry.state in _WORKING:
-        return "running"
-    if entry:
-        return "requeued" if seen.events else "queued"
-    if held or believed:
-        return "running"
-    return "stale" if seen.begun else "missing"
+    if "done.json" in seen.damaged:
+        return "dead", "its train command makes done.json again"
+    if seen.given_up and not held:
+        return "dead", seen.failure
+    if entry and entry.state not in _WORKING:
+        return "requeued" if seen.events else "queued", entry.reason
+    if entry or at_work:
+        return "running", ""
+    return "stale" if seen.begun else "missing", ""
 
 
 def _entry(places: list[Place], queue: Queue) -> Queued | None:
     """The run's place in the queue, or one that it may yet get; a working one first."""
     entries = [queue[one.script, index] for one, index in places if (one.script, index) in queue]
-    if not entries and any(
-        one.asked is not None and time.time() - one.asked < UNANSWERED_SECONDS for one, _ in places
-    ):
+    asked = max((one.asked for one, _ in places if one.asked is not None), default=0.0)
+    if not entries and time.time() - asked < UNANSWERED_SECONDS:
         return Queued("PENDING", "sbatch has not answered")
     return min(entries, key=lambda entry: entry.state not in _WORKING, default=None)
+
+
+def _failing(seen: Evidence) -> str:
+    failures = evidence.failures_in_a_row(seen.events)
+    said = [event["last_line"] for event in seen.events if event["event"] == "failed"]
+    return f"failed {failures} times in a row: {said[-1]}" if failures else ""
 
 
 def _out_of_sight(path: Path, locks_known: bool) -> bool:
@@ -158,43 +184,16 @@ def _ended(events: list[dict[str, str]], touched: float, queue_known: bool) -> b
     return touched < evidence.when(events[-1]) + _EVENT_SECONDS
 
 
-def _notes(state: str, seen: Evidence, entry: Queued | None, places: list[Place]) -> list[str]:
-    """What a person should know: what is damaged, why it failed, why it waits."""
-    notes = []
-    if seen.damaged:
-        notes.append("damaged: " + ", ".join(seen.damaged))
-    if state == "dead":
-        marker = "done.json" in seen.damaged
-        notes.append("its train command makes done.json again" if marker else seen.failure)
-    failures = watcher.failures_in_a_row(seen.events)
-    if failures and state not in ("dead", "done"):
-        failed = [event for event in seen.events if event["event"] == "failed"]
-        notes.append(f"failed {failures} times in a row: {failed[-1]['last_line']}")
-    if state in ("queued", "requeued") and entry and entry.reason != "None":
-        notes.append(entry.reason)
-    if state == "missing" and places:
-        submission, index = places[-1]
-        notes.append(tails.last_line(submission.folder / f"{index}.log"))
-    return notes
-
-
 def _percent(game: str, score: float | None) -> float | None:
     known = games.GAMES.get(game)
     return None if known is None or score is None else known.percent_of_human(score)
 
 
-def _changed(path: Path) -> float:
+def _stat(path: Path) -> os.stat_result | None:
     try:
-        return path.stat().st_mtime
+        return path.stat()
     except OSError:
-        return 0.0
-
-
-def _inode(path: Path) -> int:
-    try:
-        return path.stat().st_ino
-    except OSError:
-        return -1
+        return None
 
 
 def _locked_inodes() -> set[int] | None:

@@ -20,13 +20,12 @@ from types import FrameType
 from typing import Any
 
 from repro import records
-from repro.cluster import tails
+from repro.cluster import evidence
 from repro.config import flags
 from repro.storage import done
 from repro.storage.run import Run
 from repro.system import disk
 
-EVENTS = ("time", "event", "job", "node", "exit_code", "step", "last_line")
 SIGNALS = (signal.SIGUSR1, signal.SIGTERM)
 BUSY_SECONDS = 900.0  # a lost machine's lock is believed for some minutes; a requeue may be faster
 _SAVED = {128 + number for number in SIGNALS} | {-number for number in SIGNALS}
@@ -47,8 +46,8 @@ class Watcher:
         self._folder = records.run_path(suite, run.game, run.seed)
         self._attempts = attempts
         self._retry_seconds = retry_seconds
-        self._log = log_file(suite, run.game, run.seed)
-        self._table = events_file(suite, run.game, run.seed)
+        self._log = evidence.log_file(suite, run.game, run.seed)
+        self._table = evidence.events_file(suite, run.game, run.seed)
         self._process: subprocess.Popen[bytes] | None = None
         self._signal: int | None = None
         self._woken = threading.Event()
@@ -76,7 +75,7 @@ class Watcher:
             start = self._log.stat().st_size if self._log.exists() else 0
             self._note("started")
             code = self._once(command)
-            said = tails.last_line(self._log, start)
+            said = evidence.last_line(self._log, start)
             if code == 0:
                 self._note("done", code)
                 return 0
@@ -103,8 +102,8 @@ class Watcher:
         """Note a failure; whether it was the last, after which the run is given up."""
         self._note("failed", code, said)
         self._failures += 1  # also if the disk is too full to list them
-        events = tails.rows_if_any(self._table, EVENTS)
-        failures = failures_in_a_row(events) or self._failures
+        events = evidence.rows_if_any(self._table, evidence.EVENTS)
+        failures = evidence.failures_in_a_row(events) or self._failures
         if failures < self._attempts:
             return False
         self._note("given up", code, said)
@@ -120,14 +119,12 @@ class Watcher:
 
     def _note(self, event: str, code: int | None = None, said: str = "") -> None:
         values = {"event": event, "exit_code": code, "step": self._step(), "last_line": said}
-        row = io.StringIO(newline="")
-        writer = csv.DictWriter(row, EVENTS, lineterminator="\n")
         try:
-            if not self._table.exists() or self._table.stat().st_size == 0:
-                writer.writeheader()
-            writer.writerow(_where() | values)
-            with disk.open_to_append(self._table) as file:
-                file.write(row.getvalue().encode())
+            with io.TextIOWrapper(disk.open_to_append(self._table), "utf-8", newline="") as file:
+                writer = csv.DictWriter(file, evidence.EVENTS, lineterminator="\n")
+                if file.tell() == 0:
+                    writer.writeheader()
+                writer.writerow(_where() | values)
         except OSError as error:  # a full disk must not end the watcher too
             print(f"repro.job: {self._table}: {event} not noted: {error}", file=sys.stderr)
 
@@ -144,34 +141,8 @@ class Watcher:
 
     def _step(self) -> int:
         """How far the training has come."""
-        learned = tails.rows_if_any(self._folder / "learning.csv", ["step"], tails.TAIL_BYTES)
+        learned = evidence.rows_if_any(self._folder / "learning.csv", ["step"], evidence.TAIL_BYTES)
         return int(learned[-1]["step"]) if learned else 0
-
-
-def log_file(suite: Path, game: str, seed: int) -> Path:
-    """Where everything goes that the run prints."""
-    return suite / "jobs" / "runs" / f"{game}-seed-{seed}.log"
-
-
-def events_file(suite: Path, game: str, seed: int) -> Path:
-    """Where its starts and ends are listed."""
-    return log_file(suite, game, seed).with_suffix(".csv")
-
-
-def failures_in_a_row(events: Sequence[dict[str, str]]) -> int:
-    """Failures since the run last came further than at any failure before, or was given up.
-
-    A start without an end is a lost node or a preemption, and no failure.
-    """
-    failures, reached = 0, -1
-    for event in events:
-        step = int(event["step"])
-        if event["event"] in ("given up", "done"):
-            failures, reached = 0, -1
-        elif event["event"] == "failed":
-            failures = 1 if step > reached else failures + 1
-            reached = max(reached, step)
-    return failures
 
 
 def _where() -> dict[str, Any]:

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from repro import config, records
-from repro.cluster import tails, watcher
+from repro.cluster import evidence, watcher
 from repro.storage import directory
 from repro.storage.run import Run
 
@@ -30,7 +30,7 @@ def watch(suite, shell, attempts=3):
 
 
 def read_events(suite, game, seed):
-    return tails.rows_if_any(watcher.events_file(suite, game, seed), watcher.EVENTS)
+    return evidence.rows_if_any(evidence.events_file(suite, game, seed), evidence.EVENTS)
 
 
 def names(events):
@@ -44,7 +44,7 @@ def test_a_run_that_finishes(tmp_path, monkeypatch):
     code, _, events = watch(tmp_path, "echo hello; touch $run/done.json")
     assert (code, names(events)) == (0, ["started", "done"])
     assert {(one["job"], one["node"]) for one in events} == {("12_3", "n17")}
-    assert watcher.log_file(tmp_path, "pong", 0).read_text() == "hello\n"
+    assert evidence.log_file(tmp_path, "pong", 0).read_text() == "hello\n"
     # Once more, and nothing is started.
     assert watch(tmp_path, "exit 1") == (0, tmp_path / "pong" / "seed-0", events)
 
@@ -56,7 +56,7 @@ def test_a_run_that_fails_is_tried_again_and_given_up_with_the_reason(tmp_path):
     failure = json.loads((run / "failure.json").read_text())
     assert (failure["exit_code"], failure["failures"]) == (1, 3)
     assert failure["last_line"] == "repro: no room"
-    assert failure["log"] == str(watcher.log_file(tmp_path, "pong", 0))
+    assert failure["log"] == str(evidence.log_file(tmp_path, "pong", 0))
     assert {"time", "job", "node", "step"} <= set(failure)
     # Submitted again, it has as many attempts as at first.
     (run / "failure.json").unlink()
@@ -91,7 +91,7 @@ def test_a_training_that_saved_itself_is_no_failure(tmp_path, code):
 
 def test_lost_machines_are_no_failures():
     starts = [{"event": "started", "step": "10"}] * 9
-    assert watcher.failures_in_a_row(starts) == 0
+    assert evidence.failures_in_a_row(starts) == 0
 
 
 def test_a_run_that_another_process_holds_is_waited_for(tmp_path, monkeypatch):
@@ -125,7 +125,7 @@ def test_a_signal_is_handed_on_and_its_code_handed_back(tmp_path, number):
     process = subprocess.Popen(
         [sys.executable, "-c", code, "--attempts", "1", tmp_path, "pong", "3", *train]
     )
-    log = watcher.log_file(tmp_path, "pong", 3)
+    log = evidence.log_file(tmp_path, "pong", 3)
     end = time.monotonic() + 30
     while time.monotonic() < end and not (log.exists() and log.read_text()):
         time.sleep(0.05)
@@ -151,9 +151,9 @@ def test_the_rows_of_a_step_are_found_wherever_they_are(tmp_path):
             )
     for step in (0, 1, 7, 693, 700, 1_400, 2_996, 2_989, 5_000):
         expected = step % 11 * 20 if step % 7 == 0 and step < 3_000 else 0
-        found = tails.rows(path, ["step"], step=step)
+        found = evidence.rows(path, ["step"], step=step)
         assert [int(row["episode"]) for row in found] == list(range(expected))
-    assert tails.rows_if_any(tmp_path / "none.csv", ["step"]) == []
+    assert evidence.rows_if_any(tmp_path / "none.csv", ["step"]) == []
 
 
 def test_a_tail_has_only_whole_rows(tmp_path):
@@ -161,20 +161,20 @@ def test_a_tail_has_only_whole_rows(tmp_path):
     write_rows(path, *range(1_000))
     with path.open("a") as file:
         file.write("1000,40")
-    found = [int(row["step"]) for row in tails.rows(path, ["step"], 200)]
+    found = [int(row["step"]) for row in evidence.rows(path, ["step"], 200)]
     assert found == list(range(1_000 - len(found), 1_000))
     assert 15 < len(found) < 25
-    assert len(tails.rows(path, ["step"])) == 1_000
+    assert len(evidence.rows(path, ["step"])) == 1_000
     path.write_text("step,fra")
-    assert tails.rows(path, ["step"]) == []
+    assert evidence.rows(path, ["step"]) == []
 
 
 def test_the_last_line_of_a_progress_bar(tmp_path):
     path = tmp_path / "log"
     path.write_bytes(b"a\r 10%\r 20%\n\n  \n")
-    assert tails.last_line(path) == "20%"
-    assert tails.last_line(path, start=path.stat().st_size) == ""
-    assert tails.last_line(tmp_path / "none") == ""
+    assert evidence.last_line(path) == "20%"
+    assert evidence.last_line(path, start=path.stat().st_size) == ""
+    assert evidence.last_line(tmp_path / "none") == ""
 
 
 def test_a_damaged_run_is_given_up_with_the_reason(tmp_path):
@@ -223,7 +223,7 @@ def test_flags_that_no_training_would_take_are_one_line(tmp_path, capsys, words)
 
 
 def test_an_events_file_that_a_full_disk_left_empty_or_torn_does_no_harm(tmp_path):
-    path = watcher.events_file(tmp_path, "pong", 0)
+    path = evidence.events_file(tmp_path, "pong", 0)
     path.parent.mkdir(parents=True)
     path.touch()
     watch(tmp_path, "exit 1", attempts=1)

@@ -18,7 +18,7 @@ import pytest
 from command_line import executable, use
 
 from repro import config, records
-from repro.cluster import status, submissions, survey, watcher
+from repro.cluster import evidence, status, submissions, survey
 from repro.cluster.slurm import Queued
 from repro.games import GAMES
 from repro.storage.run import Run
@@ -68,10 +68,10 @@ def begin(suite, game, seed, frames=40_000_000, rate=1_000.0, age_seconds=0.0, e
 
 def note(suite, game, seed, *events):
     """What its jobs noted: pairs of event and age in seconds."""
-    path = watcher.events_file(suite, game, seed)
+    path = evidence.events_file(suite, game, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, watcher.EVENTS, lineterminator="\n", restval="")
+        writer = csv.DictWriter(file, evidence.EVENTS, lineterminator="\n", restval="")
         writer.writeheader()
         for event, age in events:
             when = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=age)
@@ -97,7 +97,7 @@ def best_weights(run, step):
 
 
 def look(suite, queue=None):
-    found = survey.survey(suite, submissions.read(suite), queue)
+    found = survey.survey(suite, submissions.read(suite), queue, survey.STALE_SECONDS)
     return {(one.game, one.seed): one for one in found}
 
 
@@ -253,7 +253,7 @@ def whole_run(suite, game, seed):
     records.write_json(run / "done.json", {"mean_return": 4.5, "frames": 800_000})
     records.write_json(run / "failure.json", {"failures": 3, "exit_code": 1, "last_line": "no"})
     note(suite, game, seed, ("started", 300), ("failed", 200), ("started", 100))
-    return [*run.iterdir(), watcher.events_file(suite, game, seed)]
+    return [*run.iterdir(), evidence.events_file(suite, game, seed)]
 
 
 def test_single_bytes_and_cuts_anywhere_hide_no_run(tmp_path):
