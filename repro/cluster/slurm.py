@@ -111,7 +111,7 @@ def script(job: Job, site: Site, python: str) -> str:
 
 @dataclass(frozen=True)
 class Queued:
-    """One element of an array in the queue; ``state`` and ``reason`` as squeue words them."""
+    """One element of an array in the queue, in squeue's words; there may be no reason."""
 
     state: str
     reason: str
@@ -144,7 +144,7 @@ def queue(jobs: Collection[tuple[str, str]]) -> Queue | None:
         for match in re.finditer(r"^([^|\n]*)\|([0-9]+)\|(.*?)\|(/.*)$", said, re.MULTILINE):
             place = (match[4], int(match[2]))
             if place not in entries or entries[place].state == "PENDING":
-                entries[place] = Queued(match[1], match[3])
+                entries[place] = Queued(match[1], "" if match[3] == "None" else match[3])
     return entries
 
 

@@ -1,6 +1,7 @@
 """`repro status`: every run of a suite in a table. Nothing is written, no run is touched."""
 
 import argparse
+import contextlib
 import dataclasses
 import io
 import json
@@ -61,21 +62,14 @@ def command(options: argparse.Namespace) -> int:
         print(json.dumps([dataclasses.asdict(run) for run in _chosen(options)], indent=2))
     elif options.watch is None:
         print(table(_chosen(options)))
-    else:
-        _watch(options)
-    return 0
-
-
-def _watch(options: argparse.Namespace) -> None:
-    try:
-        while True:
+    with contextlib.suppress(KeyboardInterrupt):
+        while options.watch is not None:
             text = table(_chosen(options))
             if sys.stdout.isatty():
                 print("\x1b[H\x1b[2J", end="", file=terminal.raw(sys.stdout))
             print(f"{one_line(options.suite)} at {time.strftime('%F %T')}\n{text}\n", flush=True)
             time.sleep(options.watch)
-    except KeyboardInterrupt:
-        return
+    return 0
 
 
 def _chosen(options: argparse.Namespace) -> list[RunStatus]:

@@ -86,10 +86,13 @@ def command(options: argparse.Namespace, chosen: Config, words: Sequence[str]) -
         print(f"{len(jobs)} arrays of at most {where.max_array:,} jobs", file=sys.stderr)
     for job in jobs:
         array = f"array {job.folder.name}, " if len(jobs) > 1 else ""
-        for index, element in enumerate(slurm.elements(job.runs, where.games_per_job)):
-            for run in element:
-                why = _why(states.get(run))
-                print(f"{array}element {index}: {run[0]} seed {run[1]}{why}", file=sys.stderr)
+        for place, run in enumerate(job.runs):
+            why = ""
+            if state := states.get(run):
+                note = f", {state.note}" if state.note else ""
+                why = f" ({state.state} after {state.frames:,} frames{note})"
+            index = place // where.games_per_job
+            print(f"{array}element {index}: {run[0]} seed {run[1]}{why}", file=sys.stderr)
     if left_out:
         print(f"left out: {summary(left_out)}", file=sys.stderr)
     return 0
@@ -134,13 +137,6 @@ def _arrays(
         slurm.Job(name, suite, suite / "jobs" / str(number), part, train, run_bytes)
         for number, part in enumerate(parts, start=submissions.next_number(suite))
     ]
-
-
-def _why(state: RunStatus | None) -> str:
-    if state is None:
-        return ""
-    note = f", {state.note}" if state.note else ""
-    return f" ({state.state} after {state.frames:,} frames{note})"
 
 
 def seeds(text: str) -> list[int]:

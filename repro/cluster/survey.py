@@ -57,7 +57,7 @@ class RunStatus:
 def look(suite: Path, unknown: str, stale_seconds: float = STALE_SECONDS) -> list[RunStatus]:
     """Look at every run that was begun or submitted, and at the queue.
 
-    If squeue fails it is said, with ``unknown``, and files must do; it is an error if that is empty.
+    If squeue fails, ``unknown`` is said and files must do; if that is empty, it is an error.
 
     Raises:
         RunDirectoryError: if the record of a submission is damaged.
@@ -124,7 +124,8 @@ def _look(
         submission, index = places[-1]
         why = evidence.last_line(submission.folder / f"{index}.log")
     damaged = "damaged: " + ", ".join(seen.damaged) if seen.damaged else ""
-    notes = (damaged, _failing(seen) if state not in ("dead", "done") else "", why)
+    failing = _failing(seen.events) if state not in ("dead", "done") else ""
+    notes = (damaged, failing, why)
     return RunStatus(
         game, seed, state, seen.frames, planned, seen.frames_per_second,
         seen.last_score, _percent(game, seen.last_score),
@@ -160,9 +161,9 @@ def _entry(places: list[Place], queue: Queue) -> Queued | None:
     return min(entries, key=lambda entry: entry.state not in _WORKING, default=None)
 
 
-def _failing(seen: Evidence) -> str:
-    failures = evidence.failures_in_a_row(seen.events)
-    said = [event["last_line"] for event in seen.events if event["event"] == "failed"]
+def _failing(events: list[evidence.Row]) -> str:
+    failures = evidence.failures_in_a_row(events)
+    said = [event["last_line"] for event in events if event["event"] == "failed"]
     return f"failed {failures} times in a row: {said[-1]}" if failures else ""
 
 
@@ -175,7 +176,7 @@ def _out_of_sight(path: Path, locks_known: bool) -> bool:
     return bool(owner) and not (locks_known and owner.get("host") == socket.gethostname())
 
 
-def _ended(events: list[dict[str, str]], touched: float, queue_known: bool) -> bool:
+def _ended(events: list[evidence.Row], touched: float, queue_known: bool) -> bool:
     """Whether the last job to have the run is over, and nobody has touched the run since."""
     if not events:
         return False

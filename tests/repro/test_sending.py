@@ -205,6 +205,8 @@ def test_squeue_is_asked_for_all_whatever_the_environment_says(
         monkeypatch.setenv(name, "RUNNING")
         assert use(capsys, *words)[1] == f"nothing to submit to {suite}: 1 run: 1 queued\n"
         monkeypatch.delenv(name)
+    (run,) = json.loads(use(capsys, "status", suite, "--json")[1])
+    assert (run["state"], run["note"]) == ("queued", "")  # "None" is squeue's word for no reason
 
 
 def test_sbatch_keeps_a_users_defaults_but_not_another_name(tmp_path, capsys, tools, monkeypatch):
