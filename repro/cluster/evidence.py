@@ -71,16 +71,16 @@ def read(suite: Path, game: str, seed: int) -> Evidence:
     final_frames, final = told(run / "done.json", _final) or (0, None)
     if not damaged:
         damaged += [name for name in done.SHOWN if any(done.changes(run, [name]))]
-    best_step = told(run / "best.safetensors", _weights_step)
+    best = told(run / "best.safetensors", _best_score)
     frames, speed = told(run / "learning.csv", _learned) or (0, None)
-    scores = told(run / "evaluations.csv", lambda path: _evaluations(path, best_step))
+    last = told(run / "evaluations.csv", _last_score)
     plan = told(run / "config.json", _plan)
     failure = told(run / "failure.json", _failure)
     events = told(events_file(suite, game, seed), _events)
     return Evidence(
         plan is not None or "config.json" in damaged,
         failure is not None or "failure.json" in damaged,
-        *(plan or (0, 0.0)), final_frames or frames, speed, *(scores or (None, None)), final,
+        *(plan or (0, 0.0)), final_frames or frames, speed, last, best, final,
         failure or "", events or [], tuple(damaged),
     )  # fmt: skip
 
@@ -150,19 +150,16 @@ def _learned(path: Path) -> tuple[int, float | None]:
     return next((last for _, last in reversed(_sound(learned, numbers))), (0, None))
 
 
-def _evaluations(path: Path, best_step: int | None) -> tuple[float | None, float | None]:
-    """Mean return of the last periodic evaluation, and of the best."""
-    recent = _periodic(rows(path, _GAME, _RECENT_BYTES))
-    if not recent:
-        return None, None
-    last_step = int(recent[-1][0]["step"])
-    return _mean(path, last_step), None if best_step is None else _mean(path, best_step)
-
-
-def _mean(path: Path, step: int) -> float | None:
-    """Over completed games, as training chooses the best network."""
-    games = _periodic(rows(path, _GAME, step=step))
-    returns = [score for row, score in games if row["completed"] == "True"]
+def _last_score(path: Path) -> float | None:
+    """Mean return of the last periodic evaluation, over completed games."""
+    games = _periodic(rows(path, _GAME, _RECENT_BYTES))
+    if not games:
+        return None
+    step = games[-1][0]["step"]
+    if games[0][0]["step"] == step:  # it may have begun before
+        games = _periodic(rows(path, _GAME, step=int(step)))
+    completed = (row["step"] == step and row["completed"] == "True" for row, _ in games)
+    returns = [score for (_, score), counts in zip(games, completed, strict=True) if counts]
     return sum(returns) / len(returns) if returns else None
 
 
@@ -171,13 +168,14 @@ def _periodic(games: list[Row]) -> list[tuple[Row, float]]:
     return _sound(games, lambda row: _number(float(row["return"])))
 
 
-def _weights_step(path: Path) -> int:
-    """The training step in the header of a safetensors file."""
+def _best_score(path: Path) -> float | None:
+    """The score in the header of a safetensors file; before version 0.4 there was none."""
     with disk.open_to_read(path, disk.TABLE_BYTES) as file:
         size = int.from_bytes(file.read(8), "little")
         if size > path.stat().st_size:
             raise ValueError(f"{path} is cut short")
-        return _count(int(json.loads(file.read(size))["__metadata__"]["step"]))
+        metadata = json.loads(file.read(size))["__metadata__"]
+        return _number(float(metadata["score"])) if "score" in metadata else None
 
 
 def _sound(table: list[Row], parse: Callable[[Row], T]) -> list[tuple[Row, T]]:

@@ -17,14 +17,21 @@ class WeightsError(RuntimeError):
     """A file of weights that cannot be used; the message says what to do."""
 
 
-def save(path: Path, network: nn.Module, step: int) -> bytes:
+def save(path: Path, network: nn.Module, step: int, score: float | None = None) -> bytes:
     """Write a network's weights and the training step they are from, atomically.
+
+    Args:
+        path: of the file.
+        network: its weights.
+        step: training step.
+        score: mean raw return in the evaluation that chose them, if one did.
 
     Returns:
         What was written.
     """
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    data = safetensors.torch.save(tensors, {"step": str(step)})
+    chosen = {} if score is None else {"score": repr(score)}
+    data = safetensors.torch.save(tensors, {"step": str(step), **chosen})
     records.write_atomic(path, data)
     return data
 

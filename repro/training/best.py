@@ -33,7 +33,7 @@ class Best:
         self.evaluated_step = step
         if score > self._score:
             self._score = score
-            data = weights_file.save(self.path, network, step)
+            data = weights_file.save(self.path, network, step, score)
             self._weights = np.frombuffer(data, np.uint8)
 
     def state(self) -> dict[str, Any]:

@@ -91,8 +91,9 @@ def plan(suite, *elements, name="dqn-suite", number=1):
     return str(folder.resolve() / "submit.sh")
 
 
-def best_weights(run, step):
-    header = json.dumps({"__metadata__": {"step": str(step)}, "w": {"shape": [3]}}).encode()
+def best_weights(run, step, score):
+    metadata = {"step": str(step), "score": repr(score)}
+    header = json.dumps({"__metadata__": metadata, "w": {"shape": [3]}}).encode()
     (run / "best.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + b"\0" * 12)
 
 
@@ -249,7 +250,7 @@ def test_a_silent_job_a_failing_run_and_a_job_that_could_not_start(tmp_path):
 def whole_run(suite, game, seed):
     """With every file that a run can have at once; returns them."""
     run = begin(suite, game, seed, 800_000, evaluations=[(100_000, [3.0, 5.0]), (200_000, [4.0])])
-    best_weights(run, 100_000)
+    best_weights(run, 100_000, 4.0)
     records.write_json(run / "done.json", {"mean_return": 4.5, "frames": 800_000})
     records.write_json(run / "failure.json", {"failures": 3, "exit_code": 1, "last_line": "no"})
     note(suite, game, seed, ("started", 300), ("failed", 200), ("started", 100))
@@ -296,8 +297,8 @@ def test_single_bytes_and_cuts_anywhere_hide_no_run(tmp_path):
         ("config.json", '{"config": {"training": {"frames": -4}}}', {"planned_frames": 0}),
         ("config.json", "[" * 100_000, {"planned_frames": 0}),
         ("learning.csv", "step,frame\n1,2\n", {"frames": 0, "frames_per_second": None}),
-        ("evaluations.csv", '"\xff', {"last_score": None, "best_score": None}),
-        ("evaluations.csv", "kind,stop\n", {"last_score": None, "best_score": None}),
+        ("evaluations.csv", '"\xff', {"last_score": None}),
+        ("evaluations.csv", "kind,stop\n", {"last_score": None}),
         ("best.safetensors", "\xff" * 99, {"best_score": None}),
         ("best.safetensors", "\2\0\0\0\0\0\0\0[]", {"best_score": None}),
         ("best.safetensors", "", {"best_score": None}),
@@ -378,7 +379,7 @@ def test_a_damaged_record_of_a_submission_is_one_line(tmp_path, capsys, change):
 def test_frames_speed_scores_and_time_left(tmp_path):
     evaluations = [(250_000, [-21.0, -21.0]), (500_000, [9.0, 9.6]), (750_000, [-6.0])]
     run = begin(tmp_path, "pong", 0, 3_200_000, 500.0, evaluations=evaluations)
-    best_weights(run, 500_000)
+    best_weights(run, 500_000, 9.3)
     found = look(tmp_path)["pong", 0]
     assert (found.frames, found.planned_frames, found.frames_per_second) == (
         3_200_000, 200_000_000, 500.0,
@@ -394,7 +395,7 @@ def test_evaluations_of_very_many_games(tmp_path):
     """More rows than the tail that is read at first, and final games behind them."""
     many = [(step, [step / 1e6] * 2_000) for step in range(250_000, 5_000_001, 250_000)]
     run = begin(tmp_path, "breakout", 0, 20_000_000, evaluations=many)
-    best_weights(run, 2_500_000)
+    best_weights(run, 2_500_000, 2.5)
     with (run / "evaluations.csv").open("a") as file:
         file.write("final,best,2500000,0,1,400.0,9000,False,True\n")
     found = look(tmp_path)["breakout", 0]
@@ -492,7 +493,7 @@ def test_a_whole_suite_of_245_runs_is_read(tmp_path, capsys):
     plan(tmp_path, *([list(run)] for run in runs))
     evaluations = [(step, [1.0] * 30) for step in range(250_000, 50_000_001, 250_000)]
     first = begin(tmp_path, *runs[0], 200_000_000, evaluations=evaluations)
-    best_weights(first, 10_000_000)
+    best_weights(first, 10_000_000, 1.0)
     for game, seed in runs[1:]:
         run = records.run_path(tmp_path, game, seed)
         run.mkdir(parents=True)

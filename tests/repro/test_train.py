@@ -15,6 +15,7 @@ import torch
 
 from repro import config, experiment, records
 from repro.agent import Agent
+from repro.cluster import evidence
 from repro.loop import Event
 from repro.replay import ReplayMemory
 from repro.storage import checkpoint, directory, weights_file
@@ -174,6 +175,8 @@ def test_the_best_network_is_kept_and_scored(uninterrupted):
     agent = experiment.make_agent(run, env.train)
     env.close()
     weights_file.load(uninterrupted.path / "best.safetensors", agent.network)
+    shown = evidence.read(uninterrupted.path.parents[1], "breakout", 1)
+    assert shown.best_score == scores[best]
     for name, value in agent.network.state_dict().items():
         assert torch.equal(value, uninterrupted.weights[best][name])
     weights_file.load(uninterrupted.path / "last.safetensors", agent.network)
