@@ -7,9 +7,13 @@ import html as escaping
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from repro.system.disk import one_line
 
@@ -32,11 +36,16 @@ class Column:
     missing: str = "-"
     instead: str = ""
 
-    def cells(self, frame: pd.DataFrame) -> list[str]:
+    @property
+    def is_number(self) -> bool:
+        """Whether it stands to the right."""
+        return self.decimals is not None
+
+    def cells(self, frame: pd.DataFrame) -> "list[Cell]":
         """The column as text."""
         missing = frame[self.instead] if self.instead else [self.missing] * len(frame)
         return [
-            str(other) if pd.isna(value) else self._text(value)
+            Cell(self, value, str(other) if pd.isna(value) else self._text(value))
             for value, other in zip(frame[self.name], missing, strict=True)
         ]
 
@@ -45,6 +54,21 @@ class Column:
             return str(value)
         number = float(str(value))
         return str(number) if np.isinf(number) else f"{number:z,.{self.decimals}f}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value and how it is shown."""
+
+    column: Column
+    value: object
+    text: str
+
+    @property
+    def number(self) -> float | None:
+        """What a page sorts by."""
+        number = isinstance(self.value, int | float | np.number) and np.isfinite(float(self.value))
+        return float(str(self.value)) if number else None
 
 
 @dataclass(frozen=True)
@@ -65,8 +89,8 @@ class Table:
     columns: tuple[Column, ...]
     notes: tuple[str, ...] = ()
 
-    def cells(self) -> list[list[str]]:
-        """All rows as text."""
+    def cells(self) -> list[list[Cell]]:
+        """All rows, of what is shown."""
         shown = [column.cells(self.frame) for column in self.columns]
         return [list(row) for row in zip(*shown, strict=True)]
 
@@ -103,8 +127,8 @@ def markdown(table: Table) -> str:
 def grid(table: Table) -> str:
     """Only the rows, in Markdown."""
     header = [_escape_markdown(column.title) for column in table.columns]
-    right = [column.decimals is not None for column in table.columns]
-    cells = [[_escape_markdown(cell) for cell in row] for row in table.cells()]
+    right = [column.is_number for column in table.columns]
+    cells = [[_escape_markdown(cell.text) for cell in row] for row in table.cells()]
     widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
 
     def line(row: Sequence[str]) -> str:
@@ -140,6 +164,7 @@ def _escape_markdown(text: str) -> str:
     return re.sub(r"[\\|\[]|<(?=[a-zA-Z/!?])", r"\\\g<0>", one_line(text))
 
 
+PAGE = Path(__file__).parent / "page"
 _ROWS_AT_FULL_SIZE = 35  # that fit on a landscape page in LaTeX
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
@@ -148,88 +173,55 @@ _LATEX = {
 }  # fmt: skip
 
 
+def _escape_latex(value: object) -> str:
+    """Also what stops LaTeX, which has no letters beyond the first 256."""
+    known = one_line(value).encode("latin-1", "replace").decode("latin-1")
+    return "".join(_LATEX.get(character, character) for character in known)
+
+
+def _escape_html(value: object) -> Markup:
+    """What is no HTML yet, on one line."""
+    return value if isinstance(value, Markup) else Markup(escaping.escape(one_line(value)))
+
+
+# ``finalize`` sees every value that a template shows, so that none can forget its escape.
+_LAYOUT: Any = {
+    "loader": FileSystemLoader(PAGE),
+    "undefined": StrictUndefined,
+    "trim_blocks": True,
+    "lstrip_blocks": True,
+    "keep_trailing_newline": True,
+}
+HTML = Environment(**_LAYOUT, autoescape=True, finalize=_escape_html)
+LATEX = Environment(
+    **_LAYOUT,
+    finalize=_escape_latex,
+    block_start_string="<%",
+    block_end_string="%>",
+    variable_start_string="<<",
+    variable_end_string=">>",
+)
+
+
 def latex(table: Table) -> str:
     r"""A ``table`` environment to ``\input``; needs the packages booktabs and graphicx."""
-
-    def row(cells: Sequence[str]) -> str:
-        return " & ".join(_escape_latex(cell) for cell in cells) + r" \\"
-
-    layout = "".join("l" if column.decimals is None else "r" for column in table.columns)
-    lines = [
-        r"\begin{table}[p]",
-        r"\centering",
-        rf"\caption{{{_escape_latex(table.title)}}}",
-        *([r"\scriptsize"] if len(table.frame) > _ROWS_AT_FULL_SIZE else []),
-        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-        rf"\begin{{tabular}}{{@{{}}{layout}@{{}}}}",
-        r"\toprule",
-        row([column.title for column in table.columns]),
-        r"\midrule",
-        *map(row, table.cells()),
-        r"\bottomrule",
-        r"\end{tabular}}",
-        rf"\par\smallskip\raggedright\scriptsize {_escape_latex(' '.join(table.notes))}",
-        r"\end{table}",
-    ]
-    return "\n".join(lines) + "\n"
+    template = LATEX.get_template("table.tex.j2")
+    return template.render(table=table, rows_at_full_size=_ROWS_AT_FULL_SIZE)
 
 
 def latex_document(tables: Sequence[Table]) -> str:
     """A document that shows all of them, to be compiled where their files lie."""
-    inputs = "".join(f"\\input{{{table.key}}}\n\\clearpage\n" for table in tables)
-    return (
-        "\\documentclass{article}\n"
-        "\\usepackage[a4paper,landscape,margin=8mm]{geometry}\n"
-        "\\usepackage{booktabs,graphicx}\n\\pagestyle{empty}\n"
-        f"\\begin{{document}}\n{inputs}\\end{{document}}\n"
-    )
-
-
-def _escape_latex(text: str) -> str:
-    """Also what stops LaTeX, which has no letters beyond the first 256."""
-    known = one_line(text).encode("latin-1", "replace").decode("latin-1")
-    return "".join(_LATEX.get(character, character) for character in known)
-
-
-def _escape_html(text: str) -> str:
-    return escaping.escape(one_line(text))
+    return LATEX.get_template("tables.tex.j2").render(tables=tables)
 
 
 def html(table: Table) -> str:
     """A ``<figure>`` with the table and its notes; cells carry their raw value for sorting."""
-    heads = "".join(
-        f'<th scope="col"{_right(column)}>{_escape_html(column.title)}</th>'
-        for column in table.columns
-    )
-    raw = [[_sortable(value) for value in table.frame[column.name]] for column in table.columns]
-    rows = "".join(
-        "<tr>"
-        + "".join(
-            f"<td{_right(column)}{value}>{_escape_html(cell)}</td>"
-            for column, value, cell in zip(table.columns, values, cells, strict=True)
-        )
-        + "</tr>\n"
-        for values, cells in zip(zip(*raw, strict=True), table.cells(), strict=True)
-    )
-    notes = "".join(f"<p>{_escape_html(note)}</p>\n" for note in table.notes)
-    return (
-        f'<figure class="table" id="{_escape_html(table.key)}">\n'
-        f"<figcaption>{_escape_html(table.title)}</figcaption>\n"
-        f'<div class="scroll"><table>\n<thead><tr>{heads}</tr></thead>\n'
-        f"<tbody>\n{rows}</tbody></table></div>\n{notes}</figure>\n"
-    )
+    return HTML.get_template("table.html.j2").render(table=table)
 
 
 def html_document(table: Table) -> str:
     """A page of its own."""
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f"<title>{_escape_html(table.title)}</title>\n"
-        "<style>body{font-family:sans-serif}table{border-collapse:collapse}"
-        "th,td{padding:.2em .6em;text-align:left;border-bottom:1px solid #ccc}"
-        ".right{text-align:right}</style></head>\n"
-        f"<body>\n{html(table)}</body></html>\n"
-    )
+    return HTML.get_template("table_page.html.j2").render(table=table)
 
 
 FACES: dict[str, Callable[[Table], str]] = {
@@ -238,13 +230,3 @@ FACES: dict[str, Callable[[Table], str]] = {
     "tex": latex,
     "html": html_document,
 }
-
-
-def _right(column: Column) -> str:
-    return "" if column.decimals is None else ' class="right"'
-
-
-def _sortable(value: object) -> str:
-    if isinstance(value, int | float | np.number) and np.isfinite(float(value)):
-        return f' data-value="{float(value)!r}"'
-    return ""

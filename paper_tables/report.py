@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import html
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
 
 from paper_tables import render
 from paper_tables.collect import Problem, Results, Run
@@ -18,12 +18,6 @@ from repro import config, records
 from repro.games import GAMES
 from repro.storage import done
 
-_PAGE = Path(__file__).parent / "page"
-_ABOUT = (
-    "Agents on Atari games under the protocols of Mnih et al., Human-level control through deep "
-    "reinforcement learning, Nature 518 (2015), with their scores beside the printed ones. A "
-    "click on a column's head sorts by it; a second one turns the order round, a third restores it."
-)
 _UNKNOWN = "not recorded"
 _LIBRARIES = {"torch": "torch", "ale-py": "emulator (ale-py)"}
 _PROVENANCE = {
@@ -42,17 +36,26 @@ class Picture:
     """A figure: its name within the page, what it shows, its SVG as matplotlib writes it."""
 
     key: str
-    caption: str
+    title: str
     svg: str
+
+    @property
+    def data(self) -> Markup:
+        """The SVG, for an image of its own: the names within an SVG are the same in each."""
+        start = self.svg.find("<svg")  # after the XML prolog
+        if start < 0:
+            raise ValueError(f"the picture {self.key} holds no SVG")
+        return Markup(base64.b64encode(self.svg[start:].encode()).decode())
 
 
 @dataclass(frozen=True)
-class _Part:
-    """What the table of contents can lead to; ``body`` is HTML with ``key`` as its id."""
+class _Problems:
+    """A list of what cannot be used."""
 
     key: str
     title: str
-    body: str
+    what: str
+    problems: Sequence[Problem]
 
 
 def report(
@@ -75,36 +78,26 @@ def report(
         ValueError: if two parts of the page have one key, or a picture holds no SVG.
     """
     suites = {"": results, **(beside or {})}
-    chapters = {
-        "Left out": [*_left_out(suites), *_shown_without(suites)],
-        "Tables": [_table(table) for table in tables],
-        "Figures": [_figure(picture) for picture in figures],
-        "How it was made": [_table(settings(results)), _table(provenance(suites))],
+    every: dict[str, list[_Problems | Table | Picture]] = {
+        "Left out": _problems(suites),
+        "Tables": [*tables],
+        "Figures": [*figures],
+        "How it was made": [settings(results), provenance(suites)],
     }
-    chapters = {name: parts for name, parts in chapters.items() if parts}
+    chapters = {name: parts for name, parts in every.items() if parts}
     keys = Counter(part.key for parts in chapters.values() for part in parts)
     if twice := [key for key, count in keys.items() if count > 1]:
         raise ValueError(f"several parts of the report are called {', '.join(twice)}")
-    style, script = ((_PAGE / name).read_text() for name in ("report.css", "report.js"))
-    # What came from a file is escaped; should that ever fail, this lets nothing of it run or load.
-    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = (
-        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
-        f"script-src 'sha256-{allowed}'"
+    style, script = (
+        Markup((render.PAGE / name).read_text()) for name in ("report.css", "report.js")
     )
-    sections = "".join(
-        f'<section class="{"warning" if name == "Left out" else "chapter"}">\n'
-        f"<h2>{name}</h2>\n{''.join(part.body for part in parts)}</section>\n"
-        for name, parts in chapters.items()
-    )
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{html.escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
-        f"<header>\n<h1>{html.escape(title)}</h1>\n<p>{_ABOUT}</p>\n{_facts(suites)}</header>\n"
-        f"{_contents(chapters)}<main>\n{sections}</main>\n"
-        f"<script>{script}</script>\n</body>\n</html>\n"
+    return render.HTML.get_template("report.html.j2").render(
+        title=title,
+        chapters=chapters,
+        facts=_facts(suites),
+        style=style,
+        script=script,
+        script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
 
 
@@ -213,67 +206,34 @@ def _text(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _table(table: Table) -> _Part:
-    return _Part(table.key, table.title, render.html(table))
-
-
-def _figure(picture: Picture) -> _Part:
-    start = picture.svg.find("<svg")  # after the XML prolog
-    if start < 0:
-        raise ValueError(f"the picture {picture.key} holds no SVG")
-    # As an image of its own: the names that matplotlib uses within an SVG are the same in each.
-    data = base64.b64encode(picture.svg[start:].encode()).decode()
-    caption = html.escape(picture.caption)
-    return _Part(
-        picture.key,
-        picture.caption,
-        f'<figure class="picture" id="{html.escape(picture.key)}">\n'
-        f'<div class="scroll"><img alt="{caption}" src="data:image/svg+xml;base64,{data}"></div>\n'
-        f"<figcaption>{caption}</figcaption>\n</figure>\n",
-    )
-
-
-def _left_out(suites: Mapping[str, Results]) -> list[_Part]:
-    problems = [problem for results in suites.values() for problem in results.fatal]
-    title = f"{counted(_runs(problems), 'run')} that cannot be used"
-    return _listed("left-out", title, "and in none of the tables, for these reasons", problems)
-
-
-def _shown_without(suites: Mapping[str, Results]) -> list[_Part]:
+def _problems(suites: Mapping[str, Results]) -> "list[_Problems | Table | Picture]":
     every = [problem for results in suites.values() for problem in results.problems]
-    problems = [problem for problem in every if problem.spares]
-    title = f"{counted(len(problems), 'file')} that cannot be used"
-    return _listed("damaged", title, "whose runs are shown without them", problems)
-
-
-def _listed(key: str, title: str, what: str, problems: Sequence[Problem]) -> list[_Part]:
-    lines = "".join(f"<li>{html.escape(str(problem))}</li>\n" for problem in problems)
-    body = f'<div id="{key}">\n<p>{title}, {what}:</p>\n<ul>\n{lines}</ul>\n</div>'
-    return [_Part(key, title, body)] if problems else []
+    fatal = [problem for problem in every if not problem.spares]
+    spared = [problem for problem in every if problem.spares]
+    runs, files = counted(_runs(fatal), "run"), counted(len(spared), "file")
+    lists = (
+        _Problems(
+            "left-out",
+            f"{runs} that cannot be used",
+            "and in none of the tables, for these reasons",
+            fatal,
+        ),
+        _Problems(
+            "damaged", f"{files} that cannot be used", "whose runs are shown without them", spared
+        ),
+    )
+    return [one for one in lists if one.problems]
 
 
 def _runs(problems: Sequence[Problem]) -> int:
     return len({problem.file.parent for problem in problems})
 
 
-def _facts(suites: Mapping[str, Results]) -> str:
+def _facts(suites: Mapping[str, Results]) -> dict[str, str]:
     trained = suites[""].runs
-    facts = {
+    return {
         "games": f"{len({run.game for run in trained})} of {len(GAMES)}",
         "runs": f"{len(trained):,}",
         "finished": f"{sum(run.finished for run in trained):,}",
         "left out": f"{sum(_runs(results.fatal) for results in suites.values()):,}",
     }
-    shown = "".join(f"<div><dt>{name}</dt><dd>{fact}</dd></div>\n" for name, fact in facts.items())
-    return f"<dl>\n{shown}</dl>\n"
-
-
-def _contents(chapters: Mapping[str, Sequence[_Part]]) -> str:
-    def link(part: _Part) -> str:
-        return f'<li><a href="#{html.escape(part.key)}">{html.escape(part.title)}</a></li>'
-
-    lists = "".join(
-        f"<li>{name}\n<ul>{''.join(map(link, parts))}</ul></li>\n"
-        for name, parts in chapters.items()
-    )
-    return f'<nav aria-label="Contents">\n<ul>\n{lists}</ul>\n</nav>\n'
