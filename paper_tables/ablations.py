@@ -8,8 +8,7 @@ from paper_tables import reference
 from paper_tables.caveats import caveats, setting
 from paper_tables.collect import Problem, Results
 from paper_tables.render import Column, Table
-from paper_tables.tables import NOT_RUN, state
-from repro.games import GAMES
+from paper_tables.tables import GAME, NOT_RUN, state
 
 ABLATION_FRAMES = 40_000_000  # 10 million steps: Extended Data Tables 3 and 4
 # What a variant may choose, and how long its periodic evaluations are.
@@ -41,38 +40,21 @@ def ablations(suites: Mapping[str, Results]) -> tuple[Table, Table]:
         seeds of the highest periodic evaluation.
     """
     printed = reference.load("nature2015_ablations")
-    values: dict[str, list[object]] = {
-        "game": list(printed.index), "title": [GAMES[name].title for name in printed.index]
-    }  # fmt: skip
-    for key in ABLATIONS:
-        results = suites.get(key)
-        best = _highest(results) if results else pd.DataFrame(columns=["mean", "std", "count"])
-        values[key] = list(printed[key])
-        for name, column in (("our", "mean"), ("sd", "std"), ("seeds", "count")):
-            values[f"{name}_{key}"] = list(best[column].reindex(printed.index).astype(float))
-        values[f"state_{key}"] = [
-            "done" if name in best.index else state(results, name) if results else NOT_RUN
-            for name in printed.index
-        ]
-    frame = pd.DataFrame(values)
+    columns = {key: _columns(key, suites.get(key), printed[key]) for key in ABLATIONS}
 
     def table(key: str, title: str, variants: Sequence[str]) -> Table:
-        shown, notes = [Column("title", "game")], []
-        for variant in variants:
-            title_ = ABLATIONS[variant]
-            shown.append(Column(variant, title_, 1))
-            shown.append(Column(f"our_{variant}", "ours", 1, instead=f"state_{variant}"))
-            shown.append(Column(f"sd_{variant}", "s.d.", 1))
-            shown.append(Column(f"seeds_{variant}", "seeds", 0))
-            if suite := suites.get(variant):
-                notes += [f"{title_}: {note}" for note in caveats(suite, ABLATION_FRAMES, _WANTED)]
-        parts = ("", "our_", "sd_", "seeds_", "state_")
-        names = ["game", "title", *(f"{part}{v}" for v in variants for part in parts)]
+        notes = [
+            f"{ABLATIONS[variant]}: {note}"
+            for variant in variants
+            if variant in suites
+            for note in caveats(suites[variant], ABLATION_FRAMES, _WANTED)
+        ]
         first = (
             "Printed and ours: the highest periodic evaluation; ours is the mean, with s.d., over "
             "seeds."
         )
-        return Table(key, title, frame[names], tuple(shown), (first, *notes))
+        shown = [column for variant in variants for column in columns[variant]]
+        return Table(key, title, (*GAME, *shown), list(printed.index), (first, *notes))
 
     return (
         table("table3", "Replay and target network (Extended Data Table 3)", list(ABLATIONS)[:4]),
@@ -81,6 +63,27 @@ def ablations(suites: Mapping[str, Results]) -> tuple[Table, Table]:
             "Deep against linear network (Extended Data Table 4)",
             ["replay_and_target", "linear_network"],
         ),
+    )
+
+
+def _columns(
+    variant: str, results: Results | None, printed: "pd.Series[float]"
+) -> tuple[Column, ...]:
+    """The printed score of a variant beside ours."""
+    best = _highest(results) if results else pd.DataFrame(columns=["mean", "std", "count"])
+    best = best.reindex(printed.index).astype(float)
+
+    def said(game: str) -> str:
+        if best["count"][game] > 0:
+            return "done"
+        return state(results, game) if results else NOT_RUN
+
+    return (
+        Column(variant, ABLATIONS[variant], printed.get, 1),
+        Column(f"our_{variant}", "ours", best["mean"].get, 1, said),
+        Column(f"sd_{variant}", "s.d.", best["std"].get, 1),
+        Column(f"seeds_{variant}", "seeds", best["count"].get, 0),
+        Column(f"state_{variant}", "", said),
     )
 
 

@@ -1,6 +1,7 @@
 """Two sides, game by game and in aggregate: suites of runs, or published columns."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from paper_tables.caveats import caveats
 from paper_tables.collect import Results
 from paper_tables.reference import BASELINES, COLUMNS, SOURCES
 from paper_tables.render import Column, Table
-from paper_tables.tables import our_scores
+from paper_tables.tables import GAME, NOT_RUN, our_scores
 from paper_tables.verdicts import SEEDS_FOR_SPREAD, SIGNIFICANCE
 from repro.games import GAMES
 from repro.records import RunDirectoryError
@@ -81,46 +82,34 @@ def compare(one: Side, other: Side, baseline: str, seed: int) -> tuple[Table, Ta
     mine, theirs = one.scores(baseline), other.scores(baseline)
     raw_mine, raw_theirs = one.raw(), other.raw()
     runs_mine, runs_theirs = one.runs(), other.runs()
-    rows = []
-    for name, game in GAMES.items():
-        if name not in raw_mine and name not in raw_theirs:
-            continue
-        a, b = mine.get(name), theirs.get(name)
-        rows.append(
-            {
-                "game": name,
-                "title": game.title,
-                "one_is": one.name,
-                "other_is": other.name,
-                "one": raw_mine.get(name, np.nan),
-                "other": raw_theirs.get(name, np.nan),
-                "one_normalised": np.nan if a is None else a.mean(),
-                "other_normalised": np.nan if b is None else b.mean(),
-                "difference": np.nan if a is None or b is None else a.mean() - b.mean(),
-                "one_runs": runs_mine.get(name, 0),
-                "other_runs": runs_theirs.get(name, 0),
-                "verdict": _verdict(a, b) if name in raw_mine and name in raw_theirs else "not run",
-            }
-        )
-    columns = ("one", "other", "one_normalised", "other_normalised", "difference")
-    frame = pd.DataFrame(rows, columns=[
-        "game", "title", "one_is", "other_is", *columns, "one_runs", "other_runs", "verdict",
-    ])  # fmt: skip
+
+    def judged(game: str) -> str:
+        if game not in raw_mine or game not in raw_theirs:
+            return NOT_RUN
+        return _verdict(mine.get(game), theirs.get(game))
+
+    def mean(scores: Mapping[str, NDArray[np.float64]], game: str) -> float:
+        return float(scores[game].mean()) if game in scores else math.nan
+
     games = Table(
         "compare",
         f"{one.name} against {other.name}, game by game",
-        frame,
         (
-            Column("title", "game"),
-            Column("one", one.name, 1, "not run"),
-            Column("other", other.name, 1, "not run"),
-            Column("one_normalised", "normalised", 3),
-            Column("other_normalised", "normalised", 3),
-            Column("difference", "difference", 3),
-            Column("one_runs", "runs", 0),
-            Column("other_runs", "runs", 0),
-            Column("verdict", "verdict"),
+            *GAME,
+            Column("one_is", "", lambda _: one.name),
+            Column("other_is", "", lambda _: other.name),
+            Column("one", one.name, lambda game: raw_mine.get(game, math.nan), 1, NOT_RUN),
+            Column("other", other.name, lambda game: raw_theirs.get(game, math.nan), 1, NOT_RUN),
+            Column("one_normalised", "normalised", lambda game: mean(mine, game), 3),
+            Column("other_normalised", "normalised", lambda game: mean(theirs, game), 3),
+            Column(
+                "difference", "difference", lambda game: mean(mine, game) - mean(theirs, game), 3
+            ),
+            Column("one_runs", "runs", lambda game: runs_mine.get(game, 0), 0),
+            Column("other_runs", "runs", lambda game: runs_theirs.get(game, 0), 0),
+            Column("verdict", "verdict", judged),
         ),
+        [game for game in GAMES if game in raw_mine or game in raw_theirs],
         (
             f"Normalised: 0 is random play, 1 human ({BASELINES[baseline].title}). The verdict is "
             f"of Welch's two-sided t-test at {SIGNIFICANCE:g} over runs, from {SEEDS_FOR_SPREAD} "
@@ -156,22 +145,24 @@ def _aggregates(
 ) -> Table:
     both = [game for game in mine if game in theirs]
     a, b = [mine[game] for game in both], [theirs[game] for game in both]
+    names = ["title", "one", "one_low", "one_high", "other", "other_low", "other_high"]
     rows = [
         (title, *summary.bounds(metric, a, seed), *summary.bounds(metric, b, seed))
         for title, metric in summary.METRICS.values()
     ]
-    missing = (np.nan,) * 3
-    rows.append(("probability of improvement", *summary.improvement(a, b, seed), *missing))
-    names = ["one", "one_low", "one_high", "other", "other_low", "other_high"]
+    rows.append(("probability of improvement", *summary.improvement(a, b, seed), *(math.nan,) * 3))
     titles = [one.name, "from", "to", other.name, "from", "to"]
     return Table(
         "compare_aggregates",
         f"{one.name} against {other.name}, over the {len(both)} games that both have",
-        pd.DataFrame(rows, columns=["title", *names]),
         (
             Column("title", "metric"),
-            *(Column(name, title, 3) for name, title in zip(names, titles, strict=True)),
+            *(
+                Column(name, title, decimals=3)
+                for name, title in zip(names[1:], titles, strict=True)
+            ),
         ),
+        [dict(zip(names, row, strict=True)) for row in rows],
         (
             f"95% percentile bootstrap, runs resampled within each game (seed {seed}); none unless "
             "every game has two runs, but for a second side with one run of each, which the "

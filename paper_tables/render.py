@@ -20,40 +20,43 @@ from repro.system.disk import one_line
 
 @dataclass(frozen=True)
 class Column:
-    """How one column of the frame is shown.
+    """What a table holds of each row, and how that is shown.
 
     Attributes:
-        name: in the frame, and in CSV.
-        title: above the column.
+        name: in CSV; empty if it is not there.
+        title: above the column; empty if only CSV has it.
+        value: of a row, ``None`` or NaN if there is none; by default the row's entry ``name``.
         decimals: of numbers; ``None`` for text.
-        missing: shown where there is no value.
-        instead: column of the frame whose text is shown there instead.
+        missing: shown where there is no value; may depend on the row.
     """
 
     name: str
     title: str
+    value: Callable[[Any], Any] | None = None
     decimals: int | None = None
-    missing: str = "-"
-    instead: str = ""
+    missing: str | Callable[[Any], str] = "-"
 
     @property
     def is_number(self) -> bool:
         """Whether it stands to the right."""
         return self.decimals is not None
 
-    def cells(self, frame: pd.DataFrame) -> "list[Cell]":
-        """The column as text."""
-        missing = frame[self.instead] if self.instead else [self.missing] * len(frame)
-        return [
-            Cell(self, value, str(other) if pd.isna(value) else self._text(value))
-            for value, other in zip(frame[self.name], missing, strict=True)
-        ]
+    def of(self, row: Any) -> Any:
+        """The value of a row."""
+        return self.value(row) if self.value else row.get(self.name)
 
-    def _text(self, value: object) -> str:
-        if self.decimals is None:
-            return str(value)
-        number = float(str(value))
-        return str(number) if np.isinf(number) else f"{number:z,.{self.decimals}f}"
+    def cell(self, row: Any) -> "Cell":
+        """The value of a row, as it is shown."""
+        value = self.of(row)
+        if pd.isna(value):
+            text = self.missing if isinstance(self.missing, str) else self.missing(row)
+        elif isinstance(value, bool):
+            text = "yes" if value else "no"
+        elif self.decimals is None:
+            text = str(value)
+        else:
+            text = str(value) if np.isinf(value) else f"{value:z,.{self.decimals}f}"
+        return Cell(self, value, text)
 
 
 @dataclass(frozen=True)
@@ -61,38 +64,49 @@ class Cell:
     """A value and how it is shown."""
 
     column: Column
-    value: object
+    value: Any
     text: str
 
     @property
     def number(self) -> float | None:
         """What a page sorts by."""
-        number = isinstance(self.value, int | float | np.number) and np.isfinite(float(self.value))
-        return float(str(self.value)) if number else None
+        known = isinstance(self.value, int | float | np.number) and np.isfinite(self.value)
+        return float(self.value) if known and not isinstance(self.value, bool) else None
 
 
 @dataclass(frozen=True)
 class Table:
-    """Values, how to show them, and what a reader must know.
+    """Rows, what is shown of them, and what a reader must know.
 
     Attributes:
         key: its file name, such as ``table2``.
         title: one line.
-        frame: raw values, all of which go into the CSV.
-        columns: those shown, in order.
+        columns: in order.
+        rows: whatever the columns take their values from.
         notes: sentences below the table.
     """
 
     key: str
     title: str
-    frame: pd.DataFrame
     columns: tuple[Column, ...]
+    rows: Sequence[Any]
     notes: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> list[Column]:
+        """The columns that not only CSV has."""
+        return [column for column in self.columns if column.title]
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """What CSV has: the values, unrounded."""
+        named = [column for column in self.columns if column.name]
+        values = {column.name: [column.of(row) for row in self.rows] for column in named}
+        return pd.DataFrame(values, dtype=object)
 
     def cells(self) -> list[list[Cell]]:
         """All rows, of what is shown."""
-        shown = [column.cells(self.frame) for column in self.columns]
-        return [list(row) for row in zip(*shown, strict=True)]
+        return [[column.cell(row) for column in self.shown] for row in self.rows]
 
 
 def counted(number: int, noun: str) -> str:
@@ -101,13 +115,9 @@ def counted(number: int, noun: str) -> str:
 
 
 def csv(table: Table) -> str:
-    """Every column of the frame, unrounded; empty where there is no value."""
-    texts = {
-        str(name): pd.Series([_inert(value) for value in column], column.index, dtype=object)
-        for name, column in table.frame.items()
-        if not pd.api.types.is_numeric_dtype(column)
-    }
-    return str(table.frame.assign(**texts).to_csv(index=False, lineterminator="\n"))
+    """Every value, unrounded; empty where there is none."""
+    values = {name: [_inert(value) for value in column] for name, column in table.frame.items()}
+    return str(pd.DataFrame(values, dtype=object).to_csv(index=False, lineterminator="\n"))
 
 
 def _inert(value: object) -> object:
@@ -126,8 +136,8 @@ def markdown(table: Table) -> str:
 
 def grid(table: Table) -> str:
     """Only the rows, in Markdown."""
-    header = [_escape_markdown(column.title) for column in table.columns]
-    right = [column.is_number for column in table.columns]
+    header = [_escape_markdown(column.title) for column in table.shown]
+    right = [column.is_number for column in table.shown]
     cells = [[_escape_markdown(cell.text) for cell in row] for row in table.cells()]
     widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
 
@@ -151,8 +161,8 @@ def plain(frame: pd.DataFrame, decimals: int = 1) -> str:
     for name, kind in frame.dtypes.items():
         whole = pd.api.types.is_integer_dtype(kind)
         places = (0 if whole else decimals) if pd.api.types.is_numeric_dtype(kind) else None
-        columns.append(Column(str(name), str(name), places))
-    return grid(Table("", "", frame, tuple(columns)))
+        columns.append(Column(str(name), str(name), decimals=places))
+    return grid(Table("", "", tuple(columns), frame.to_dict("records")))
 
 
 _FORMULA = ("=", "+", "-", "@")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from markupsafe import Markup
 
 from paper_tables import render
@@ -19,16 +18,6 @@ from repro.games import GAMES
 from repro.storage import done
 
 _UNKNOWN = "not recorded"
-_LIBRARIES = {"torch": "torch", "ale-py": "emulator (ale-py)"}
-_PROVENANCE = {
-    "time": "time",
-    "device": "device",
-    "threads": "threads",
-    "processor": "processor",
-    "rom_md5": "ROM MD5",
-    "commit": "commit",
-    "dirty": "uncommitted changes",
-}
 
 
 @dataclass(frozen=True)
@@ -119,8 +108,8 @@ def settings(results: Results) -> Table:
     return Table(
         "protocol",
         "Settings of the runs",
-        pd.DataFrame(rows, columns=["part", "setting", "value"]),
         (Column("part", "part"), Column("setting", "setting"), Column("value", "value")),
+        rows,
     )
 
 
@@ -130,43 +119,48 @@ def provenance(suites: Mapping[str, Results]) -> Table:
     Args:
         suites: by name; that of the trained runs is empty.
     """
+
+    def made(name: str, title: str) -> Column:
+        return Column(name, title, lambda row: row["run"].provenance.get(name), missing="")
+
+    def version(name: str, title: str) -> Column:
+        return Column(name, title, lambda row: row["versions"].get(name), missing="")
+
     columns = (
-        Column("title", "game"),
-        Column("seed", "seed"),
+        Column("title", "game", lambda row: _title(row["run"])),
+        Column("seed", "seed", lambda row: row["run"].seed),
         *([Column("suite", "suite")] if len(suites) > 1 else []),
-        Column("preset", "preset"),
-        Column("train_frames", "frames planned", 0),
-        Column("finished", "finished"),
-        Column("verified", "final games"),
-        *(Column(name, title, missing="") for name, title in (_LIBRARIES | _PROVENANCE).items()),
-        Column("continued", "went on elsewhere", missing=""),
+        Column("preset", "preset", lambda row: row["run"].preset),
+        Column("train_frames", "frames planned", lambda row: row["run"].train_frames, 0),
+        Column("finished", "finished", lambda row: row["run"].finished),
+        Column("verified", "final games", lambda row: _verified(row["run"].path)),
+        version("torch", "torch"),
+        version("ale-py", "emulator (ale-py)"),
+        made("time", "time"),
+        made("device", "device"),
+        made("threads", "threads"),
+        made("processor", "processor"),
+        made("rom_md5", "ROM MD5"),
+        made("commit", "commit"),
+        made("dirty", "uncommitted changes"),
+        Column("continued", "went on elsewhere", lambda row: _continued(row["run"]), missing=""),
     )
-    rows = [_origin(run, name) for name, results in suites.items() for run in results.runs]
-    frame = pd.DataFrame(rows, columns=[column.name for column in columns], dtype=object)
+    rows = [
+        {"suite": suite, "run": run, "versions": run.provenance.get("libraries", {})}
+        for suite, results in suites.items()
+        for run in results.runs
+    ]
     notes = (
         "Frames are emulator frames, 60 to a second of play; 0 where nothing was trained.",
         "Final games: what `repro verify` noted in the run's folder when it last played them "
         "again. The note is a memo that whoever has the folder could write; the command is the "
         "check.",
     )
-    return Table("runs", "Provenance of the runs", frame, columns, notes)
+    return Table("runs", "Provenance of the runs", columns, rows, notes)
 
 
-def _origin(run: Run, suite: str) -> dict[str, object]:
-    versions = run.provenance.get("libraries", {})
-    made = {name: run.provenance.get(name) for name in _PROVENANCE}
-    return {
-        "title": GAMES[run.game].title if run.game in GAMES else run.game,
-        "seed": run.seed,
-        "suite": suite,
-        "preset": run.preset,
-        "train_frames": run.train_frames,
-        "finished": _text(run.finished),
-        "verified": _verified(run.path),
-        **{name: versions.get(name) for name in _LIBRARIES},
-        **{name: _text(one) if isinstance(one, bool) else one for name, one in made.items()},
-        "continued": _continued(run.provenance.get("continued", [])),
-    }
+def _title(run: Run) -> str:
+    return GAMES[run.game].title if run.game in GAMES else run.game
 
 
 def _verified(path: Path) -> str:
@@ -181,10 +175,10 @@ def _verified(path: Path) -> str:
     return "verified" if same else "changed since they were verified"
 
 
-def _continued(since: Sequence[Mapping[str, Any]]) -> str | None:
+def _continued(run: Run) -> str | None:
     """What was no longer the same when a run went on, such as "at step 500,000: commit"."""
     changes = []
-    for one in since:
+    for one in run.provenance.get("continued", []):
         names = [name for name in one if name not in ("time", "step")]  # in the file's order
         changes.append(f"at step {_text(one['step'])}: {', '.join(names)}")
     return "; ".join(changes) or None

@@ -1,7 +1,6 @@
 """All games as one number: aggregates of normalised scores, ours beside the printed."""
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from paper_tables import aggregate
@@ -76,15 +75,16 @@ def aggregates(results: Results, seed: int = 0, baseline: str = "nature2015") ->
     return Table(
         "aggregates",
         "Aggregates of human-normalised scores (1 is human, 0 is random play)",
-        pd.DataFrame(rows),
         (
+            Column("metric", ""),
             Column("title", "metric"),
-            Column("ours", f"ours, {len(both)} games", 3, "not run"),
-            Column("low", "from", 3),
-            Column("high", "to", 3),
-            Column("dqn_same_games", f"DQN, the same {len(both)}", 3),
-            Column("dqn_all_games", f"DQN, all {len(printed)}", 3),
+            Column("ours", f"ours, {len(both)} games", None, 3, "not run"),
+            Column("low", "from", None, 3),
+            Column("high", "to", None, 3),
+            Column("dqn_same_games", f"DQN, the same {len(both)}", None, 3),
+            Column("dqn_all_games", f"DQN, all {len(printed)}", None, 3),
         ),
+        rows,
         (
             f"Normalised by {BASELINES[baseline].title}; runs per game: "
             f"{_runs_per_game(mine)}. Intervals: 95%, percentile bootstrap with runs resampled "

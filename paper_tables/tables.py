@@ -1,19 +1,22 @@
 """The paper's tables with our numbers beside the printed ones, game by game."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from paper_tables import reference
 from paper_tables.caveats import caveats, setting
 from paper_tables.collect import Results
 from paper_tables.normalise import human_normalised, scale
-from paper_tables.reference import BASELINES, COLUMNS
+from paper_tables.reference import BASELINES, COLUMNS, SOURCES
 from paper_tables.render import Column, Table
-from paper_tables.verdicts import TEST, Score, score, verdict
+from paper_tables.verdicts import NO_SCORE, TEST, Score, score, verdict
 from repro.games import GAMES
 
+# Of tables whose rows are names of games.
+GAME = (Column("game", "", str), Column("title", "game", lambda game: GAMES[game].title))
 NOT_RUN, UNFINISHED, LEFT_OUT = "not run", "unfinished", "left out"
 MISPRINTS = (
     "Six printed percentages do not follow from the printed scores and are recomputed here: "
@@ -22,11 +25,10 @@ MISPRINTS = (
 )
 
 
-def our_scores(results: Results) -> dict[str, Score]:
+def our_scores(results: Results | None) -> dict[str, Score]:
     """Summarise the finished runs of each game that has one."""
-    return {
-        str(game): score(rows) for game, rows in results.final_scores().groupby("game", sort=False)
-    }
+    by_game = results.final_scores().groupby("game", sort=False) if results else ()
+    return {str(game): score(rows) for game, rows in by_game}
 
 
 def state(results: Results, game: str) -> str:
@@ -39,20 +41,25 @@ def state(results: Results, game: str) -> str:
 
 def hyperparameters(results: Results) -> Table:
     """Extended Data Table 1: the printed settings, beside those of the runs."""
-    frame = reference.load("nature2015_hyperparameters").reset_index()
-    frame["ours"] = [
-        " or ".join(sorted({_text(setting(run, field)) for run in results.runs})) or NOT_RUN
-        for field in frame["field"]
-    ]
-    frame["printed"] = [_text(value) for value in frame["printed"]]
-    frame["note"] = frame["note"].fillna("")
-    columns = ("name", "printed", "unit", "ours", "field", "note")
-    titles = ("hyperparameter", "printed", "unit", "ours", "setting", "note")
+
+    def ours(row: Mapping[str, Any]) -> str:
+        values = {_text(setting(run, row["field"])) for run in results.runs}
+        return " or ".join(sorted(values)) or NOT_RUN
+
     return Table(
         "table1",
         "Hyperparameters (Extended Data Table 1 and Methods)",
-        frame,
-        tuple(Column(*pair, missing="") for pair in zip(columns, titles, strict=True)),
+        (
+            Column("name", "hyperparameter"),
+            Column("printed", "printed", lambda row: _text(row["printed"])),
+            Column("unit", "unit", missing=""),
+            Column("", "ours", ours),
+            Column("field", "setting"),
+            Column("source", ""),
+            Column("note", "note", missing=""),
+            Column("ours", "", ours),
+        ),
+        reference.load("nature2015_hyperparameters").reset_index().to_dict("records"),
         ("Ours: of all runs of the suite; several values mean that runs differ.",),
     )
 
@@ -84,70 +91,57 @@ def scores(
         also: further published columns (keys of ``reference.COLUMNS``).
     """
     printed = reference.load("nature2015_scores").to_dict("index")
-    ours, ours_random = our_scores(results), our_scores(random) if random else {}
+    ours, ours_random = (
+        dict.fromkeys(GAMES, NO_SCORE) | our_scores(suite) for suite in (results, random)
+    )
     zero, one = (bounds.reindex(list(GAMES)) for bounds in scale(baseline))
     trained = {run.game: run.train_frames for run in results.runs if run.finished}
-    rows = []
-    for name, game in GAMES.items():
-        line, mine, low = printed[name], ours.get(name), ours_random.get(name)
-        rows.append(
-            {
-                "game": name,
-                "title": game.title,
-                "random": line["random"],
-                "our_random": low.mean if low else np.nan,
-                "best_linear": line["best_linear"],
-                "contingency": line["contingency_sarsa"],
-                "human": line["human"],
-                "dqn": line["dqn"],
-                "dqn_sd": line["dqn_sd"],
-                **({key: COLUMNS[key].load().get(name) for key in also}),
-                "ours": mine.mean if mine else np.nan,
-                "ours_low": mine.low if mine else np.nan,
-                "ours_high": mine.high if mine else np.nan,
-                "ours_episode_sd": mine.episode_sd if mine else np.nan,
-                "ours_seed_sd": mine.seed_sd if mine else np.nan,
-                "seeds": mine.seeds if mine else 0,
-                "unfinished": sum(run.game == name and not run.finished for run in results.runs),
-                "episodes": mine.episodes if mine else 0,
-                "train_frames": trained.get(name),
-                "dqn_percent_printed": line["dqn_percent_human_printed"],
-                "dqn_percent": 100 * human_normalised(line["dqn"], zero[name], one[name]),
-                "ours_percent": 100 * human_normalised(mine.mean, zero[name], one[name])
-                if mine
-                else np.nan,
-                "verdict": verdict(mine, line["dqn"], line["dqn_sd"])
-                if mine
-                else state(results, name),
-            }
-        )
-    frame = pd.DataFrame(rows).astype({"train_frames": "Int64"})
-    shown = [
-        Column("title", "game"),
-        Column("random", "random", 1),
-        Column("our_random", "random, ours", 1, NOT_RUN),
-        Column("best_linear", "linear", 1),
-        Column("contingency", "contingency", 1),
-        Column("human", "human", 1),
-        Column("dqn", "DQN", 1),
-        Column("dqn_sd", "s.d.", 1),
-        *(Column(key, COLUMNS[key].title, 1) for key in dict.fromkeys(also)),
-        Column("ours", "ours", 1, instead="verdict"),
-        Column("ours_low", "from", 1),
-        Column("ours_high", "to", 1),
-        Column("ours_episode_sd", "s.d., games", 1),
-        Column("ours_seed_sd", "s.d., seeds", 1),
-        Column("seeds", "seeds", 0),
-        Column("train_frames", "frames", 0),
-        Column("dqn_percent", "DQN %", 1),
-        Column("ours_percent", "ours %", 1),
-        Column("verdict", "verdict"),
-    ]
+    unfinished = Counter(run.game for run in results.runs if not run.finished)
+
+    def percent(score: float, game: str) -> float:
+        return 100 * human_normalised(score, zero[game], one[game])
+
+    def judged(game: str) -> str:
+        if not ours[game].seeds:
+            return state(results, game)
+        return verdict(ours[game], printed[game]["dqn"], printed[game]["dqn_sd"])
+
+    def published(key: str) -> Column:
+        scores = COLUMNS[key].load()
+        return Column(key, COLUMNS[key].title, scores.get, 1)
+
     return Table(
         "table2",
         "Scores on 49 games (Extended Data Table 2)",
-        frame,
-        tuple(shown),
+        (
+            *GAME,
+            Column("random", "random", lambda game: printed[game]["random"], 1),
+            Column("our_random", "random, ours", lambda game: ours_random[game].mean, 1, NOT_RUN),
+            Column("best_linear", "linear", lambda game: printed[game]["best_linear"], 1),
+            Column(
+                "contingency", "contingency", lambda game: printed[game]["contingency_sarsa"], 1
+            ),
+            Column("human", "human", lambda game: printed[game]["human"], 1),
+            Column("dqn", "DQN", lambda game: printed[game]["dqn"], 1),
+            Column("dqn_sd", "s.d.", lambda game: printed[game]["dqn_sd"], 1),
+            *map(published, dict.fromkeys(also)),
+            Column("ours", "ours", lambda game: ours[game].mean, 1, judged),
+            Column("ours_low", "from", lambda game: ours[game].low, 1),
+            Column("ours_high", "to", lambda game: ours[game].high, 1),
+            Column("ours_episode_sd", "s.d., games", lambda game: ours[game].episode_sd, 1),
+            Column("ours_seed_sd", "s.d., seeds", lambda game: ours[game].seed_sd, 1),
+            Column("seeds", "seeds", lambda game: ours[game].seeds, 0),
+            Column("unfinished", "", lambda game: unfinished[game]),
+            Column("episodes", "", lambda game: ours[game].episodes),
+            Column("train_frames", "frames", trained.get, 0),
+            Column(
+                "dqn_percent_printed", "", lambda game: printed[game]["dqn_percent_human_printed"]
+            ),
+            Column("dqn_percent", "DQN %", lambda game: percent(printed[game]["dqn"], game), 1),
+            Column("ours_percent", "ours %", lambda game: percent(ours[game].mean, game), 1),
+            Column("verdict", "verdict", judged),
+        ),
+        list(GAMES),
         (
             f"Percentages: random play 0, human 100; {BASELINES[baseline].title}, from unrounded "
             "scores where these are known.",
@@ -161,50 +155,47 @@ def scores(
 
 def brief(table: Table) -> Table:
     """Only the games of Table 2 that were run, and the columns that say how they went."""
-    names = ["title", "random", "human", "dqn", "dqn_sd", "ours", "ours_episode_sd", "seeds",
-             "train_frames", "dqn_percent", "ours_percent", "verdict"]  # fmt: skip
-    run = table.frame[table.frame["verdict"] != NOT_RUN]
-    scored = int(run["ours"].notna().sum())
+    names = ["game", "title", "random", "human", "dqn", "dqn_sd", "ours", "ours_episode_sd",
+             "seeds", "train_frames", "dqn_percent", "ours_percent", "verdict"]  # fmt: skip
+    frame = table.frame
     return Table(
         "summary",
-        f"{scored} of {len(table.frame)} games run",
-        run,
+        f"{frame['ours'].count()} of {len(frame)} games run",
         tuple(column for column in table.columns if column.name in names),
+        list(frame["game"][frame["verdict"] != NOT_RUN]),
         tuple(note for note in table.notes if note != MISPRINTS),
     )
 
 
 def normalised(results: Results) -> Table:
     """The same scores in percent of four humans, each in columns of its own."""
-    ours = our_scores(results)
     dqn = COLUMNS["dqn"].load()
-    frame = pd.DataFrame({"game": list(GAMES), "title": [game.title for game in GAMES.values()]})
-    shown = [Column("title", "game")]
+    ours = pd.Series({game: score.mean for game, score in our_scores(results).items()}, dtype=float)
+    columns = [*GAME]
+    notes = []
     for key, humans in BASELINES.items():
-        zero, one = (bounds.reindex(list(GAMES)) for bounds in scale(key))
-        for name, scored in (
-            ("dqn", dqn),
-            ("ours", pd.Series({game: found.mean for game, found in ours.items()}, dtype=float)),
-        ):
-            percent = 100 * human_normalised(scored.reindex(list(GAMES)), zero, one)
-            frame[f"{name}_{key}"] = percent.to_numpy()
-            who = "DQN" if name == "dqn" else "ours"
-            missing = NOT_RUN if name == "ours" else "-"
-            shown.append(Column(f"{name}_{key}", f"{who}, {humans.title}", 1, missing))
+        columns.append(_percent_column(f"dqn_{key}", f"DQN, {humans.title}", dqn, key))
+        columns.append(_percent_column(f"ours_{key}", f"ours, {humans.title}", ours, key, NOT_RUN))
+        human, random = (SOURCES[column.table] for column in (humans.human, humans.random))
+        notes.append(
+            f"{humans.title}: {humans.human.title} from {human.publication} ({human.protocol}); "
+            f"random play from {random.publication}."
+        )
     return Table(
         "normalised",
         "Percent of four humans, random play 0",
-        frame,
-        tuple(shown),
+        tuple(columns),
+        list(GAMES),
         (
-            *(
-                f"{humans.title}: {humans.human.title} from "
-                f"{reference.SOURCES[humans.human.table].publication} "
-                f"({reference.SOURCES[humans.human.table].protocol}); random play from "
-                f"{reference.SOURCES[humans.random.table].publication}."
-                for humans in BASELINES.values()
-            ),
+            *notes,
             "No percentage where a human is not above random play (human starts: Video Pinball).",
             *caveats(results),
         ),
     )
+
+
+def _percent_column(
+    name: str, title: str, scores: "pd.Series[float]", baseline: str, missing: str = "-"
+) -> Column:
+    percent = 100 * human_normalised(scores, *scale(baseline))
+    return Column(name, title, percent.get, 1, missing)

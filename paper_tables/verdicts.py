@@ -50,6 +50,9 @@ class Score:
         return self.mean, self.episode_sd, self.episodes
 
 
+NO_SCORE = Score(0, 0, *(math.nan,) * 5)
+
+
 def score(games: pd.DataFrame) -> Score:
     """Summarise the final games of one game's runs: columns ``run`` and ``return``."""
     by_run = games.groupby("run")["return"]

@@ -72,11 +72,13 @@ def calibration(runs: Sequence[Traced]) -> Table:
         found = {"from": first.step, "first": first.quantity} if first else {}
         rows.append({"run": str(one.run.path), "verdict": judged.verdict, **found, **largest})
     columns = (
-        Column("run", "run"), Column("verdict", "verdict"), Column("from", "from step", 0),
-        Column("first", "first apart"), *(Column(kind, kind, 3) for kind in BOUNDS),
-    )  # fmt: skip
-    frame = pd.DataFrame(rows, columns=[column.name for column in columns])
-    return Table("calibration", "", frame, columns)
+        Column("run", "run"),
+        Column("verdict", "verdict"),
+        Column("from", "from step", decimals=0),
+        Column("first", "first apart"),
+        *(Column(kind, kind, decimals=3) for kind in BOUNDS),
+    )
+    return Table("calibration", "", columns, rows)
 
 
 def as_json(trace: Trace) -> dict[str, Any]:
@@ -164,13 +166,14 @@ def _curves(trace: Trace) -> Table:
     late = shared[shared > JUDGED_STEPS]
     chosen = np.unique(np.linspace(0, len(late) - 1, min(_LATE_ROWS, len(late))).astype(int))
     steps = shared[shared <= JUDGED_STEPS].append(late[chosen])
-    frame = pd.DataFrame({"step": steps, "frames": steps * _FRAMES_PER_STEP})
-    columns = [Column("step", "step", 0), Column("frames", "frames", 0)]
+    columns = [
+        Column("step", "step", int, 0),
+        Column("frames", "frames", lambda step: step * _FRAMES_PER_STEP, 0),
+    ]
     for name, title, decimals in _CURVES:
-        frame[f"{name}_original"], frame[name] = (t.loc[steps, name].array for t in (theirs, mean))
-        columns.append(Column(f"{name}_original", f"{title}, original", decimals))
-        columns.append(Column(name, "ours", decimals))
-    return Table("trace", "", frame, tuple(columns))
+        columns.append(Column(f"{name}_original", f"{title}, original", theirs[name].get, decimals))
+        columns.append(Column(name, "ours", mean[name].get, decimals))
+    return Table("trace", "", tuple(columns), list(steps))
 
 
 def _weights(trace: Trace) -> Table:
@@ -180,16 +183,17 @@ def _weights(trace: Trace) -> Table:
          "ours": row.ours}
         for judged in trace.judgements for row in judged.compared if row.layer
     ]  # fmt: skip
-    found = pd.DataFrame(rows, columns=["kind", "layer", "step", "original", "ours"])
-    means = found.groupby(["kind", "layer", "step"])[["original", "ours"]].mean().reset_index()
+    logged = pd.DataFrame(rows, columns=["kind", "layer", "step", "original", "ours"])
+    means = logged.groupby(["kind", "layer", "step"])[["original", "ours"]].mean().reset_index()
     last = means.groupby(["kind", "layer"]).last()
-    frame = pd.DataFrame({"layer": [layer.replace("_", " ") for layer in LAYERS]})
-    columns = [Column("layer", "layer")]
+    step = int(logged["step"].max()) if len(logged) else 0
+    columns = [
+        Column("layer", f"layer, step {step:,}", lambda layer: layer.replace("_", " ")),
+    ]
     for kind, title, decimals, unit in _WEIGHTS:
-        known = unit * last.reindex(pd.MultiIndex.from_product([[kind], LAYERS]))
-        frame[f"{kind}_original"], frame[kind] = known["original"].array, known["ours"].array
-        columns.append(Column(f"{kind}_original", f"{title}, original", decimals))
-        columns.append(Column(kind, "ours", decimals))
-    step = int(found["step"].max()) if len(found) else 0
-    columns[0] = Column("layer", f"layer, step {step:,}")
-    return Table("weights", "", frame, tuple(columns))
+        known = unit * last.reindex(pd.MultiIndex.from_product([[kind], LAYERS])).loc[kind]
+        columns.append(
+            Column(f"{kind}_original", f"{title}, original", known["original"].get, decimals)
+        )
+        columns.append(Column(kind, "ours", known["ours"].get, decimals))
+    return Table("weights", "", tuple(columns), LAYERS)

@@ -20,15 +20,37 @@ HOSTILE = "a|b & <i>50%</i> #1_{x}~^\\"
 
 @pytest.fixture
 def table():
-    frame = pd.DataFrame(
-        {"name": ["plain", HOSTILE], "score": [1234.56, np.nan], "runs": [1, 20], "hidden": [7, 8]}
-    )
+    rows = [
+        {"name": "plain", "score": 1234.56, "runs": 1, "hidden": 7},
+        {"name": HOSTILE, "score": np.nan, "runs": 20, "hidden": 8},
+    ]
     columns = (
         Column("name", "name"),
-        Column("score", "score, %", 1, "not run"),
-        Column("runs", "runs", 0),
+        Column("score", "score, %", decimals=1, missing="not run"),
+        Column("runs", "runs", decimals=0),
+        Column("hidden", ""),
     )
-    return Table("key", "A title & more", frame, columns, ("A note: 5% < 6%.",))
+    return Table("key", "A title & more", columns, rows, ("A note: 5% < 6%.",))
+
+
+def test_a_column_shows_what_it_makes_of_a_row_and_may_be_in_csv_or_on_the_page_alone():
+    columns = (
+        Column("half", "half", lambda row: row / 2, 2, lambda row: f"no half of {row}"),
+        Column("", "only shown", str),
+        Column("only_csv", "", lambda row: row > 1),
+        Column("large", "large?", lambda row: row > 1),
+    )
+    table = Table("key", "", columns, (1, 4, np.nan))
+    assert render.grid(table).splitlines() == [
+        "|           half | only shown | large? |",
+        "| -------------: | ---------- | ------ |",
+        "|           0.50 | 1          | no     |",
+        "|           2.00 | 4          | yes    |",
+        "| no half of nan | nan        | no     |",
+    ]
+    assert render.csv(table) == (
+        "half,only_csv,large\n0.5,False,False\n2.0,True,True\n,False,False\n"
+    )
 
 
 def test_markdown_is_aligned_and_shows_gaps(table):
@@ -111,11 +133,12 @@ FORGED = {
 
 
 def hostile(text):
-    frame = pd.DataFrame(
-        {"name": [text, "plain"], "score": [-1.5, -2.0], "row": [text, "-3.5e-05"]}
-    )
-    columns = (Column("name", text), Column("score", "score", 1), Column("row", "row"))
-    return Table("key", text, frame, columns, (text,))
+    rows = [
+        {"name": text, "score": -1.5, "row": text},
+        {"name": "plain", "score": -2.0, "row": "-3.5e-05"},
+    ]
+    columns = (Column("name", text), Column("score", "score", decimals=1), Column("row", "row"))
+    return Table("key", text, columns, rows, (text,))
 
 
 def split_by_the_specification(row):

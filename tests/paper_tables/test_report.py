@@ -12,7 +12,6 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from paper_tables import ablations, summary, tables
@@ -82,14 +81,14 @@ def results(suite):
 
 
 def made_up(**changed):
-    columns = {"number": NUMBERS, "word": WORDS}
-    frame = pd.DataFrame({"row": list("abcdefg"), **columns}).astype({"number": float})
-    shown = (
+    values = zip("abcdefg", NUMBERS, WORDS, strict=True)
+    rows = [{"row": row, "number": number, "word": word} for row, number, word in values]
+    columns = (
         Column("row", "row"),
-        Column("number", "number_that_no_line_can_hold", 1),
+        Column("number", "number_that_no_line_can_hold", decimals=1),
         Column("word", "word"),
     )
-    return replace(Table("made-up", "Made up", frame, shown), **changed)
+    return replace(Table("made-up", "Made up", columns, rows), **changed)
 
 
 def page(results, *more, pictures=("one", "two")):
@@ -281,7 +280,7 @@ def test_two_parts_of_one_key_or_a_picture_without_svg_are_refused(results):
 def hostile(results):
     """A page on which every text that can come from a file or a caller attacks it."""
     table = made_up(key=HOSTILE, title=HOSTILE, notes=(HOSTILE,))
-    table = replace(table, frame=table.frame.assign(word=HOSTILE))
+    table = replace(table, rows=[row | {"word": HOSTILE} for row in table.rows])
     table = replace(table, columns=(*table.columns, Column("row", HOSTILE)))
     run = replace(
         results.runs[0],
