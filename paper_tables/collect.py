@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from paper_tables.reading import Run, final_games, read_run
-from paper_tables.rows import Problem, nothing
+from paper_tables.rows import Problem, UnsoundError, nothing
 from repro import config
 from repro.records import ASIDE, TABLES, RunDirectoryError
 
@@ -92,24 +92,22 @@ def collect(path: Path) -> Results:
     """
     if not path.exists():
         raise RunDirectoryError(f"there is no run at or below {path}: there is no such folder")
-    sound: list[tuple[Run, pd.DataFrame]] = []
+    runs: list[Run] = []
+    parts = [nothing().assign(run=0)]
     problems: list[Problem] = []
     for folder in _folders(path, problems):
-        found = read_run(folder)
-        if isinstance(found, list):
-            problems += found
-        else:
-            sound.append(found)
-            problems += found[0].spared
-    if not sound and not problems:
+        try:
+            run, episodes = read_run(folder)
+        except UnsoundError as error:
+            problems += error.problems
+            continue
+        parts.append(episodes.assign(run=len(runs)))
+        runs.append(run)
+        problems += run.spared
+    if not runs and not problems:
         raise RunDirectoryError(f"there is no run at or below {path}")
-    parts = [episodes.assign(run=number) for number, (_, episodes) in enumerate(sound)]
-    results = Results(
-        tuple(run for run, _ in sound),
-        pd.concat([nothing().assign(run=0), *parts], ignore_index=True),
-        tuple(problems),
-    )
-    return results.without(_claimed_twice(results.runs))
+    results = Results(tuple(runs), pd.concat(parts, ignore_index=True), tuple(problems))
+    return results.without(_claimed_twice(runs))
 
 
 def _folders(path: Path, problems: list[Problem]) -> Iterator[Path]:
@@ -131,22 +129,15 @@ def _folders(path: Path, problems: list[Problem]) -> Iterator[Path]:
             yield Path(name)
 
 
-def _claimed_twice(found: Sequence[Run]) -> list[Problem]:
+def _claimed_twice(runs: Sequence[Run]) -> list[Problem]:
     """Name all runs that claim one game and seed: which of them counts is not ours to say."""
-    claims: dict[tuple[str, int], list[Path]] = {}
-    for run in found:
-        claims.setdefault((run.game, run.seed), []).append(run.path)
-    return [
-        Problem(
-            path / "config.json",
-            None,
-            f"{game} seed {seed} is claimed by "
-            f"{' and '.join(str(other) for other in paths if other != path)} too",
-        )
-        for (game, seed), paths in claims.items()
-        if len(paths) > 1
-        for path in paths
-    ]
+    problems = []
+    for run in runs:
+        same = [one.path for one in runs if (one.game, one.seed) == (run.game, run.seed)]
+        if others := " and ".join(str(path) for path in same if path != run.path):
+            what = f"{run.game} seed {run.seed} is claimed by {others} too"
+            problems.append(Problem(run.path / "config.json", None, what))
+    return problems
 
 
 def protocol_mixture(results: Results) -> list[Problem]:
@@ -171,20 +162,13 @@ def protocol_mixture(results: Results) -> list[Problem]:
         if shown:
             what = f"not of one protocol with the rest: {shown}"
             problems.append(Problem(path / "config.json", None, what))
-    for game, runs in _by_game(results.runs).items():
-        longest = max((run.train_frames for run in runs if run.finished), default=0)
-        for run in runs:
-            if run.finished and run.train_frames != longest:
-                what = f"trained for {run.train_frames:,} frames, another seed for {longest:,}"
-                problems.append(Problem(run.path / "config.json", None, f"{game}: {what}"))
+    finished = [run for run in results.runs if run.finished]
+    for run in finished:
+        longest = max(one.train_frames for one in finished if one.game == run.game)
+        if run.train_frames != longest:
+            what = f"trained for {run.train_frames:,} frames, another seed for {longest:,}"
+            problems.append(Problem(run.path / "config.json", None, f"{run.game}: {what}"))
     return problems
-
-
-def _by_game(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    found: dict[str, list[Run]] = {}
-    for run in runs:
-        found.setdefault(run.game, []).append(run)
-    return found
 
 
 def _flat(run: Run) -> dict[str, Any]:

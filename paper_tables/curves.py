@@ -12,8 +12,8 @@ from scipy import stats
 
 from paper_tables import reference, style, tables
 from paper_tables.collect import Results
+from paper_tables.rows import read_learning
 from repro import games as catalogue
-from repro.records import RunDirectoryError, read_rows
 
 _PRINTED = {"dqn": style.DQN, "human": style.HUMAN, "random": style.RANDOM}
 _SCORE = "average score per episode"
@@ -126,17 +126,15 @@ def _values(results: Results, game: str) -> pd.DataFrame:
     """
     parts = [pd.DataFrame({"run": [], "finished": [], "frames": [], "value": []})]
     for number, run in enumerate(results.runs):
-        path = run.path / "learning.csv"
-        if run.game != game or not path.exists():
+        if run.game != game:
             continue
-        try:
-            rows = [(int(row["frames"]), row["mean_max_q"]) for row in read_rows(path)]
-            part = pd.DataFrame([(f, float(q)) for f, q in rows if q], columns=["frames", "value"])
-        except (KeyError, ValueError) as error:
-            raise RunDirectoryError(f"{path} is damaged: {error}") from error
+        logged = read_learning(run.path / "learning.csv").dropna(subset="mean_max_q")
         apart = math.ceil(run.train_frames / 400) or 1
-        part = part[part["frames"] // apart != part["frames"].shift(fill_value=0) // apart]
-        parts.append(part.assign(run=number, finished=run.finished))
+        place = logged["frames"] // apart
+        part = logged[["frames"]].assign(
+            run=number, finished=run.finished, value=logged["mean_max_q"]
+        )
+        parts.append(part[place != place.shift(fill_value=0)])
     return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
 
 

@@ -74,14 +74,11 @@ def load_trained(path: Path, leave_out: bool, drawn: bool = False) -> Results:
 def _undrawable(results: Results) -> list[Problem]:
     from paper_tables import inspection  # loads matplotlib, which tables do without
 
-    return [
-        problem
-        for run in results.runs
-        for problem in (
-            *learning_problems(run.path / "learning.csv"),
-            *inspection.problems(run.path),
-        )
-    ]
+    problems = []
+    for run in results.runs:
+        problems += learning_problems(run.path / "learning.csv")
+        problems += inspection.problems(run.path)
+    return problems
 
 
 def load_random(path: Path, leave_out: bool, must_exist: bool) -> Results | None:
@@ -108,14 +105,14 @@ def load_variants(folder: Path, leave_out: bool, must_exist: bool) -> dict[str, 
         if must_exist:
             raise RunDirectoryError(f"there is no folder {folder}")
         return {}
-    found = sorted(place.name for place in folder.iterdir() if place.is_dir())
-    unknown = [name for name in found if name not in ABLATIONS]
-    if unknown:
-        raise RunDirectoryError(
-            f"{folder / unknown[0]} is no variant; there are: {', '.join(ABLATIONS)}"
-        )
+    variants = sorted(place.name for place in folder.iterdir() if place.is_dir())
+    for name in variants:
+        if name not in ABLATIONS:
+            raise RunDirectoryError(
+                f"{folder / name} is no variant; there are: {', '.join(ABLATIONS)}"
+            )
     return {
-        key: load(folder / key, leave_out, functools.partial(foreign, key))
-        for key in ABLATIONS
-        if key in found
+        name: load(folder / name, leave_out, functools.partial(foreign, name))
+        for name in ABLATIONS
+        if name in variants
     }

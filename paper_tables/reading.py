@@ -1,16 +1,14 @@
 """Reading one run directory strictly: either all of it is sound, or what is not is named."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from paper_tables import origin
 from paper_tables.rows import (
-    LARGEST_COUNT,
     RANDOM,
     Problem,
     UnsoundError,
@@ -18,11 +16,16 @@ from paper_tables.rows import (
     read_evaluations,
 )  # fmt: skip
 from repro.config import ConfigError, check, check_types, completed
+from repro.config.checks import LARGEST
 from repro.games import GAMES
 from repro.records import SCHEMA, RunDirectoryError, read_json
 from repro.storage import done as marker
 
 _FRAMES_PER_STEP = 4  # where a run does not say
+_PROVENANCE = {
+    "time": str, "device": str, "threads": int, "processor": str, "rom_md5": str, "commit": str,
+    "dirty": bool, "libraries": dict, "continued": list,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Run:
         weights, weights_step: of the final score, once finished.
         final_episodes: games behind the final score, once finished.
         settings: config.json's, by part ("" for those of no part) and name.
-        provenance: as recorded, see :mod:`paper_tables.origin`.
+        provenance: as recorded: its known fields.
         spared: what is wrong with files without which it is shown.
     """
 
@@ -65,23 +68,90 @@ class Run:
         return self.train_frames // self.frames_per_step
 
 
-def read_run(folder: Path) -> tuple[Run, pd.DataFrame] | list[Problem]:
-    """Read a run and its evaluation games.
+def read_run(folder: Path) -> tuple[Run, pd.DataFrame]:
+    """Read a run and its evaluation games (see :func:`paper_tables.rows.read_evaluations`).
 
-    Returns:
-        The run and the rows of evaluations.csv without ``seed`` (which would pass for the
-        run's); or all that is wrong with them.
+    Raises:
+        UnsoundError: with all that is wrong.
     """
-    try:
-        run, done = read_setup(folder)
-        episodes = read_evaluations(folder / "evaluations.csv")
-        if late := beyond(folder / "evaluations.csv", episodes, run.train_steps):
-            return late
-        if done is not None:
-            _agree(run, done, episodes)
-    except UnsoundError as error:
-        return error.problems
+    run, done = read_setup(folder)
+    path = folder / "evaluations.csv"
+    episodes = read_evaluations(path)
+    if late := beyond(path, episodes, run.train_steps):
+        raise UnsoundError(*late)
+    if done is not None:
+        _agree(run, done, episodes)
     return run, episodes
+
+
+def read_setup(folder: Path) -> tuple[Run, dict[str, Any] | None]:
+    """Read what a run is, and done.json if it has one; none of its rows.
+
+    Raises:
+        UnsoundError: with all that is wrong.
+    """
+    config = _json(folder / "config.json")
+    provenance, spared = _provenance(folder / "provenance.json")
+    done = _json(folder / "done.json") if (folder / "done.json").exists() else None
+    _unchanged(folder)
+    settings = _settings(config)
+    if wrong := [*_misfits(folder, config), *_gaps(config, settings)]:
+        raise UnsoundError(*(Problem(folder / "config.json", None, what) for what in wrong))
+    rom = provenance.get("rom_md5")
+    if rom not in (None, GAMES[config["game"]].md5):
+        what = f"ROM {rom!r} is not that of {config['game']}"
+        raise UnsoundError(Problem(folder / "provenance.json", None, what))
+    score = done or {}
+    run = Run(
+        path=folder,
+        game=config["game"],
+        seed=config["seed"],
+        preset=config["preset"],
+        train_frames=_train_frames(config, settings),
+        finished=bool(done),
+        weights=str(score.get("weights", RANDOM)),
+        weights_step=score.get("weights_step", 0),
+        final_episodes=score.get("episodes", 0),
+        settings=settings,
+        provenance=provenance,
+        spared=spared,
+    )
+    return run, done
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise UnsoundError(Problem(path, None, "is missing, so what lies beside it cannot be used"))
+    try:
+        return read_json(path)
+    except RunDirectoryError as error:
+        reason = str(error.__cause__ or "it does not hold a JSON object")
+        raise UnsoundError(Problem(path, None, f"cannot be read: {reason}")) from error
+
+
+def _provenance(path: Path) -> tuple[dict[str, Any], tuple[Problem, ...]]:
+    """What a run was made with, on which no score rests, and what is wrong with the file.
+
+    Its known fields, each of its type: ``libraries`` are versions by name; ``continued`` has a
+    mapping, with the step, for each time that the run went on elsewhere. Of no file, or a damaged
+    one, nothing.
+    """
+    if not path.exists():
+        return {}, ()
+    try:
+        there = read_json(path)
+        known = {name: there[name] for name in _PROVENANCE if there.get(name) is not None}
+        for name, value in known.items():
+            check(name, value, _PROVENANCE[name])
+        for name, version in known.get("libraries", {}).items():
+            check(name, version or "", str)
+        for one in known.get("continued", []):
+            check("continued", one, dict)
+            check("step", one.get("step"), int)
+    except (RunDirectoryError, ValueError) as error:
+        what = f"the run is shown without it: {error.__cause__ or error}"
+        return {}, (Problem(path, None, what, spares=True),)
+    return known, ()
 
 
 def _unchanged(folder: Path) -> None:
@@ -93,92 +163,59 @@ def _unchanged(folder: Path) -> None:
         raise UnsoundError(*(Problem(folder / name, None, what) for name in changed))
 
 
-def read_setup(folder: Path) -> tuple[Run, dict[str, Any] | None]:
-    """Read what a run is, and done.json if it has one; none of its rows.
-
-    Raises:
-        UnsoundError: with all that is wrong.
-    """
-    config, made = _json(folder / "config.json"), origin.read(folder / "provenance.json")
-    done = _json(folder / "done.json") if (folder / "done.json").exists() else None
-    _unchanged(folder)
-    return _run(folder, config, made, done), done
-
-
-def _json(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        raise UnsoundError(Problem(path, None, "is missing, so what lies beside it cannot be used"))
-    try:
-        return read_json(path)
-    except (RunDirectoryError, RecursionError) as error:
-        reason = str(error.__cause__ or "it does not hold a JSON object")
-        raise UnsoundError(Problem(path, None, f"cannot be read: {reason}")) from error
-
-
-def _count(value: object) -> bool:
-    return type(value) is int and 0 <= value <= LARGEST_COUNT
-
-
-def _run(
-    folder: Path, config: Mapping[str, Any],
-    made: tuple[dict[str, Any], tuple[Problem, ...]], done: dict[str, Any] | None,
-) -> Run:  # fmt: skip
-    game, seed, given = config.get("game"), config.get("seed"), config.get("config")
-    what = []
-    if type(config.get("schema")) is not int or config["schema"] != SCHEMA:
-        what.append(f"schema {config.get('schema')!r}, where this version reads {SCHEMA}")
-    if not isinstance(game, str) or game not in GAMES:
-        what.append(f"{game!r} is not one of the 49 games")
-    if game != folder.parent.name:
-        what.append(f"it says game {game!r}, the folder {folder.parent.name!r}")
-    if not _count(seed) or f"seed-{seed}" != folder.name:
-        what.append(f"it says seed {seed!r}, the folder {folder.name!r}")
+def _settings(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """By part, as :class:`Run` has them; what an older run did not know is what it did."""
+    given = config.get("config")
     parts = completed(given) if isinstance(given, dict) else {}
     settings = {name: part for name, part in parts.items() if isinstance(part, dict)}
     settings[""] = {name: value for name, value in parts.items() if not isinstance(value, dict)}
+    return settings
+
+
+def _misfits(folder: Path, config: Mapping[str, Any]) -> Iterator[str]:
+    """Say what is wrong with the name of a run, beside that of its folder."""
+    schema, game, seed = config.get("schema"), config.get("game"), config.get("seed")
+    if type(schema) is not int or schema != SCHEMA:
+        yield f"schema {schema!r}, where this version reads {SCHEMA}"
+    if not isinstance(game, str) or game not in GAMES:
+        yield f"{game!r} is not one of the 49 games"
+    if game != folder.parent.name:
+        yield f"it says game {game!r}, the folder {folder.parent.name!r}"
+    if not _is_count(seed) or f"seed-{seed}" != folder.name:
+        yield f"it says seed {seed!r}, the folder {folder.name!r}"
+
+
+def _gaps(config: Mapping[str, Any], settings: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Say what is wrong with the settings of a run."""
     trained = config.get("preset") != RANDOM
-    needed = ("protocol", "agent", "training") if trained else ("protocol",)
-    what += [f"it has no settings of the {name}" for name in needed if not settings.get(name)]
-    frames = settings.get("training", {}).get("frames") if trained else 0
-    if not _count(frames):
-        what.append(f"{frames!r} is no number of frames to train for")
+    for name in ("protocol", "agent", "training") if trained else ("protocol",):
+        if not settings.get(name):
+            yield f"it has no settings of the {name}"
+    frames = _train_frames(config, settings)
+    if not _is_count(frames):
+        yield f"{frames!r} is no number of frames to train for"
     repeat = settings.get("protocol", {}).get("action_repeat_frames", _FRAMES_PER_STEP)
-    if not _count(repeat) or repeat == 0:
-        what.append(f"{repeat!r} is no number of frames to repeat an action for")
+    if not _is_count(repeat) or repeat == 0:
+        yield f"{repeat!r} is no number of frames to repeat an action for"
     try:
         check_types(settings)
         check("preset", config.get("preset"), str)
     except ConfigError as error:
-        what.append(str(error))
-    provenance, spared = made
-    rom = provenance.get("rom_md5")
-    if not what and rom not in (None, GAMES[str(game)].md5):
-        raise UnsoundError(
-            Problem(folder / "provenance.json", None, f"ROM {rom!r} is not that of {game}")
-        )
-    if what:
-        raise UnsoundError(*(Problem(folder / "config.json", None, one) for one in what))
-    done = done or {}
-    return Run(
-        path=folder,
-        game=str(game),
-        seed=int(str(seed)),
-        preset=str(config.get("preset")),
-        train_frames=int(str(frames)),
-        finished=bool(done),
-        weights=str(done.get("weights", RANDOM)),
-        weights_step=done.get("weights_step", 0),
-        final_episodes=done.get("episodes", 0),
-        settings=settings,
-        provenance=provenance,
-        spared=spared,
-    )
+        yield str(error)
+
+
+def _train_frames(config: Mapping[str, Any], settings: Mapping[str, Mapping[str, Any]]) -> Any:
+    return 0 if config.get("preset") == RANDOM else settings.get("training", {}).get("frames")
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value <= LARGEST
 
 
 def _agree(run: Run, done: Mapping[str, Any], episodes: pd.DataFrame) -> None:
     """Refuse a finished run whose games are not those that its last file counts."""
     path, mean = run.path / "done.json", done.get("mean_return")
-    counts = _count(run.final_episodes) and _count(run.weights_step)
+    counts = _is_count(run.final_episodes) and _is_count(run.weights_step)
     if not counts or type(mean) not in (int, float):
         raise UnsoundError(Problem(path, None, "does not say how many games had which mean"))
     trained = run.train_steps * run.frames_per_step

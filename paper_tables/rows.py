@@ -4,29 +4,39 @@ import csv
 import io
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from repro.records import EVALUATIONS, LEARNING, LEARNING_BEFORE_0_2
-from repro.system.disk import TABLE_BYTES, one_line, open_to_read
+from repro.config.checks import LARGEST
+from repro.records import (
+    EVALUATIONS,
+    LEARNING,
+    LEARNING_BEFORE_0_2,
+    RunDirectoryError,
+    read_rows,
+)
+from repro.system.disk import TABLE_BYTES, one_line, read_text
 
 RANDOM = "random"  # preset, and weights, of the random player
-LARGEST_COUNT = 10**15
-_KINDS = pd.CategoricalDtype(["periodic", "final"])
-_WEIGHTS = pd.CategoricalDtype(["last", "best", RANDOM])
-_DTYPES: dict[str, Any] = {
-    "kind": "category", "weights": "category", "step": "int64", "episode": "int64",
-    "seed": "int64", "return": "float64", "frames": "int64", "truncated": "bool",
-    "completed": "bool",
+LARGEST_VALUE = 1e12  # beyond any score or action value; sums of more would overflow
+_CATEGORIES = {
+    "kind": pd.CategoricalDtype(["periodic", "final"]),
+    "weights": pd.CategoricalDtype(["last", "best", RANDOM]),
+}
+_COUNTS = ("step", "episode", "seed", "frames")
+_TRUTHS = ("truncated", "completed")
+_TYPES: dict[str, Any] = {
+    **dict.fromkeys(_CATEGORIES, "category"), **dict.fromkeys(_COUNTS, "int64"),
+    **dict.fromkeys(_TRUTHS, "bool"), "return": "float64",
 }  # fmt: skip
 _KEY = ["kind", "weights", "step", "episode"]
-LARGEST_VALUE = 1e12  # beyond any score or action value; sums of more would overflow
 _MEASURED = LEARNING[LEARNING.index("mean_max_q") : -1]  # what figures draw
 _NAMED_AT_MOST = 20  # bad lines of one file
+_BEYOND = "is not a finite number, or beyond any"
 
 
 @dataclass(frozen=True)
@@ -56,79 +66,9 @@ class UnsoundError(Exception):
         self.problems = list(problems)
 
 
-def learning_problems(path: Path) -> list[Problem]:
-    """Name the rows of a learning.csv that cannot be drawn; none if there is no file."""
-    if not path.exists():
-        return []
-    problems, last, columns = [], -1, list[str]()
-    try:
-        lines = _text(path).split("\n")
-        for number, cells in enumerate(csv.reader(lines[:-1]), start=1):
-            columns = cells if number == 1 else columns
-            what = _not_learning(cells, columns, number == 1)
-            if what is None and number > 1:
-                if int(cells[0]) <= last:
-                    what = f"step {cells[0]} does not follow step {last}"
-                last = int(cells[0])
-            if what:
-                problems.append(Problem(path, number, what))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        return [Problem(path, None, f"cannot be read: {error}")]
-    if lines[-1]:
-        problems.append(Problem(path, len(lines), "the line was cut short"))
-    return _shortened(path, problems)
-
-
-def _bytes(path: Path) -> bytes:
-    with open_to_read(path, TABLE_BYTES) as file:
-        return file.read()
-
-
-def _text(path: Path) -> str:
-    return _bytes(path).decode()
-
-
-def _shortened(path: Path, problems: list[Problem]) -> list[Problem]:
-    """The first problems of a file, and one for all the rest."""
-    more = len(problems) - _NAMED_AT_MOST
-    if more <= 0:
-        return problems
-    rest = Problem(path, None, f"and {more:,} more lines like these", more)
-    return [*problems[:_NAMED_AT_MOST], rest]
-
-
-def _not_learning(cells: list[str], columns: list[str], head: bool) -> str | None:
-    if head:
-        known = (LEARNING, LEARNING_BEFORE_0_2)
-        return None if tuple(cells) in known else f"the columns are not {','.join(LEARNING)}"
-    if len(cells) != len(columns):
-        return f"{len(cells)} cells instead of {len(columns)}"
-    row = dict(zip(columns, cells, strict=True))
-    for name in ("step", "frames"):
-        if not _is_count(row[name]):
-            return f"{name} {row[name]!r} is not a whole number"
-    for name in _MEASURED:
-        if row.get(name) and not abs(_number(row[name])) <= LARGEST_VALUE:
-            return f"{name} {row[name]!r} is not a finite number, or beyond any"
-    return None
-
-
-def _is_count(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) < 20 and int(text) <= LARGEST_COUNT
-
-
-def _number(text: str) -> float:
-    """What pandas reads too; NaN if it is no number."""
-    try:
-        return float(text) if text.isascii() and "_" not in text else math.nan
-    except ValueError:
-        return math.nan
-
-
 def nothing() -> pd.DataFrame:
     """No evaluation games, in the columns and types of :func:`read_evaluations`."""
-    columns = {**_DTYPES, "kind": _KINDS, "weights": _WEIGHTS}
-    del columns["seed"]
+    columns = {name: _TYPES[name] for name in EVALUATIONS if name != "seed"} | _CATEGORIES
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})
 
 
@@ -145,87 +85,164 @@ def read_evaluations(path: Path, growing: bool = False) -> pd.DataFrame:
     if not path.exists():
         return nothing()
     try:
-        data = _bytes(path)
+        text = read_text(path, TABLE_BYTES)
         if growing:
-            data = data[: data.rfind(b"\n") + 1]
-            if not data:
+            text = text[: text.rfind("\n") + 1]
+            if not text:
                 return nothing()
-        table = pd.read_csv(io.BytesIO(data), dtype=_DTYPES, skip_blank_lines=False)
-        counts = table[["step", "episode", "seed", "frames"]]
+        table = pd.read_csv(io.StringIO(text), dtype=_TYPES, skip_blank_lines=False)
+        counts = table[list(_COUNTS)]
         sound = (
             tuple(table.columns) == EVALUATIONS
-            and set(table["kind"].cat.categories) <= set(_KINDS.categories)
-            and set(table["weights"].cat.categories) <= set(_WEIGHTS.categories)
+            and all(set(table[n].cat.categories) <= set(_CATEGORIES[n].categories)
+                    for n in _CATEGORIES)
             and bool(table.notna().all(axis=None))
             and bool((table["return"].abs() <= LARGEST_VALUE).all())
-            and bool(((counts >= 0) & (counts <= LARGEST_COUNT)).all(axis=None))
+            and bool(((counts >= 0) & (counts <= LARGEST)).all(axis=None))
             and not bool((table["completed"] < (table["kind"] == "final")).any())
             and not bool(table.duplicated(_KEY).any())
-            and data.endswith(b"\n")
-        )
+            and text.endswith("\n")
+        )  # fmt: skip
     except (ValueError, KeyError, OverflowError, OSError):  # pandas' own errors are ValueErrors
         sound = False
     if sound:
-        return table.drop(columns="seed").astype({"kind": _KINDS, "weights": _WEIGHTS})
+        return table.drop(columns="seed").astype(_CATEGORIES)
+    seen = set()
+
+    def repeated(row: dict[str, str]) -> str | None:
+        key = (row["kind"], row["weights"], int(row["step"]), int(row["episode"]))
+        if key in seen:
+            return f"game {row['episode']} of this evaluation is there already"
+        seen.add(key)
+        return None
+
+    problems = _problems(path, (EVALUATIONS,), repeated)
+    raise UnsoundError(
+        *problems or [Problem(path, None, "does not read as a table of evaluations")]
+    )
+
+
+def read_learning(path: Path) -> pd.DataFrame:
+    """Read ``frames`` and what was measured of a learning.csv, by step, in its complete rows.
+
+    NaN where a cell is empty. Runs of before version 0.2 lack most columns.
+
+    Raises:
+        RunDirectoryError: naming the file, if a row is damaged or there twice.
+    """
+    rows = read_rows(path) if path.exists() else []
+    columns = [name for name in ("step", "frames", *_MEASURED) if not rows or name in rows[0]]
     try:
-        raise UnsoundError(*_damage(path))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UnsoundError(Problem(path, None, f"cannot be read: {error}")) from error
+        cells = [[_logged(row[name]) for name in columns] for row in rows]
+        table = pd.DataFrame(cells, columns=columns, dtype="float64")
+        table = table.astype({"step": "int64"}).set_index("step")
+    except (KeyError, ValueError) as error:
+        raise RunDirectoryError(f"{path} is damaged: {error}") from error
+    if not table.index.is_unique:
+        raise RunDirectoryError(f"{path} is damaged: it has rows of one step twice")
+    return table
+
+
+def _logged(cell: str) -> float:
+    value = _number(cell) if cell else math.nan
+    if cell and not abs(value) <= LARGEST_VALUE:
+        raise ValueError(f"{cell!r} {_BEYOND}")
+    return value
+
+
+def learning_problems(path: Path) -> list[Problem]:
+    """Name the rows of a learning.csv that cannot be drawn; none if there is no file."""
+    last = -1
+
+    def backwards(row: dict[str, str]) -> str | None:
+        nonlocal last
+        before, last = last, int(row["step"])
+        return None if last > before else f"step {row['step']} does not follow step {before}"
+
+    known = (LEARNING, LEARNING_BEFORE_0_2)
+    return _problems(path, known, backwards) if path.exists() else []
 
 
 def beyond(path: Path, episodes: pd.DataFrame, train_steps: int) -> list[Problem]:
     """Name the rows of sound ``episodes``, read from ``path``, of a step that no training had."""
-    late = episodes.index[episodes["step"] > train_steps]
-    return _shortened(
-        path,
-        [
-            Problem(
-                path, row + 2, f"step {episodes['step'][row]:,}, in a training of {train_steps:,}"
-            )
-            for row in late
-        ],
-    )
+    late = [
+        Problem(path, number, f"step {step:,}, in a training of {train_steps:,}")
+        for number, step in enumerate(episodes["step"], start=2)
+        if step > train_steps
+    ]
+    return _shortened(path, late)
 
 
-def _damage(path: Path) -> Iterator[Problem]:
-    """Find the bad lines of a file that did not read as a whole."""
-    text = _text(path)
-    lines = [next(csv.reader([line]), []) for line in re.sub(r"\r\n?", "\n", text).split("\n")]
-    if tuple(lines[0]) != EVALUATIONS:
-        yield Problem(path, 1, f"the columns are not {','.join(EVALUATIONS)}")
-        return
-    problems, seen = [], set()
+def _problems(
+    path: Path,
+    known: tuple[tuple[str, ...], ...],
+    misplaced: Callable[[dict[str, str]], str | None],
+) -> list[Problem]:
+    """Name every line of a table that is not sound.
+
+    Args:
+        path: of the file.
+        known: the columns that it may have.
+        misplaced: what is wrong with a row, sound by itself, after those before.
+    """
+    try:
+        text = re.sub(r"\r\n?", "\n", read_text(path, TABLE_BYTES))
+        lines = [next(csv.reader([line]), []) for line in text.split("\n")]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        return [Problem(path, None, f"cannot be read: {error}")]
+    columns = tuple(lines[0])
+    if columns not in known:
+        return [Problem(path, 1, f"the columns are not {','.join(known[0])}")]
+    problems = []
     for number, cells in enumerate(lines[1:-1], start=2):
-        what = _wrong(cells)
-        if what is None:
-            key = (*cells[:2], int(cells[2]), int(cells[3]))
-            if key in seen:
-                what = f"game {cells[3]} of this evaluation is there already"
-            seen.add(key)
+        what = f"{len(cells)} cells instead of {len(columns)}"
+        if len(cells) == len(columns):
+            row = dict(zip(columns, cells, strict=True))
+            what = _wrong(row) or misplaced(row) or ""
         if what:
             problems.append(Problem(path, number, what))
     if lines[-1]:
         problems.append(Problem(path, len(lines), "the line was cut short"))
-    yield from _shortened(path, problems)
-    if not problems:
-        yield Problem(path, None, "does not read as a table of evaluations")
+    return _shortened(path, problems)
 
 
-def _wrong(cells: list[str]) -> str | None:
-    if len(cells) != len(EVALUATIONS):
-        return f"{len(cells)} cells instead of {len(EVALUATIONS)}"
-    row = dict(zip(EVALUATIONS, cells, strict=True))
-    for name, known in (("kind", _KINDS), ("weights", _WEIGHTS)):
-        if row[name] not in known.categories:
-            return f"{name} {row[name]!r} is none of {', '.join(known.categories)}"
-    for name in ("step", "episode", "seed", "frames"):
-        if not _is_count(row[name]):
-            return f"{name} {row[name]!r} is not a whole number"
-    for name in ("truncated", "completed"):
-        if row[name].lower() not in ("true", "false"):
-            return f"{name} {row[name]!r} is neither True nor False"
-    if row["kind"] == "final" and row["completed"].lower() == "false":
+def _shortened(path: Path, problems: list[Problem]) -> list[Problem]:
+    """The first problems of a file, and one for all the rest."""
+    more = len(problems) - _NAMED_AT_MOST
+    if more <= 0:
+        return problems
+    rest = Problem(path, None, f"and {more:,} more lines like these", more)
+    return [*problems[:_NAMED_AT_MOST], rest]
+
+
+def _wrong(row: dict[str, str]) -> str | None:
+    """What is wrong with a row of any table, by the names of its columns."""
+    for name, cell in row.items():
+        what = None
+        if name in _CATEGORIES and cell not in (known := _CATEGORIES[name].categories):
+            what = f"is none of {', '.join(known)}"
+        elif name in _COUNTS and not _is_count(cell):
+            what = "is not a whole number"
+        elif name in _TRUTHS and cell.lower() not in ("true", "false"):
+            what = "is neither True nor False"
+        elif name == "return" and not abs(_number(cell)) <= LARGEST_VALUE:
+            what = f"{_BEYOND} score"
+        elif name in _MEASURED and cell and not abs(_number(cell)) <= LARGEST_VALUE:
+            what = _BEYOND
+        if what:
+            return f"{name} {cell!r} {what}"
+    if row.get("kind") == "final" and row["completed"].lower() == "false":
         return "a final game that is not completed"
-    if not abs(_number(row["return"])) <= LARGEST_VALUE:
-        return f"return {row['return']!r} is not a finite number, or beyond any score"
     return None
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 20 and int(text) <= LARGEST
+
+
+def _number(text: str) -> float:
+    """What pandas reads too; NaN if it is no number."""
+    try:
+        return float(text) if text.isascii() and "_" not in text else math.nan
+    except ValueError:
+        return math.nan

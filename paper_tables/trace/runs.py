@@ -9,10 +9,10 @@ import pandas as pd
 from paper_tables.caveats import departures
 from paper_tables.collect import Results
 from paper_tables.reading import Run, read_setup
-from paper_tables.rows import LARGEST_VALUE, RANDOM, UnsoundError, read_evaluations
+from paper_tables.rows import RANDOM, UnsoundError, read_evaluations, read_learning
 from paper_tables.trace import original
 from repro.games import GAMES
-from repro.records import RunDirectoryError, read_rows, runs
+from repro.records import RunDirectoryError, runs
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,15 @@ def read(paths: Sequence[Path]) -> list[Traced]:
             f"there is no log of the original program on {games[0]}; "
             f"there is one on {', '.join(original.games())}"
         )
-    return [_needed(run) for run in found]
+    curves = []
+    for run in found:
+        curve = traced(run)
+        if curve is None:
+            raise RunDirectoryError(
+                f"{run.path} was made before version 0.2.0, which logs what the trace needs"
+            )
+        curves.append(curve)
+    return curves
 
 
 def traced(run: Run) -> Traced | None:
@@ -74,22 +82,11 @@ def traced(run: Run) -> Traced | None:
     Raises:
         RunDirectoryError: naming the file that is damaged.
     """
-    path = run.path / "learning.csv"
-    rows = read_rows(path) if path.exists() else []
-    if rows and not rows[0].keys() >= set(original.LOGGED):
+    logged = read_learning(run.path / "learning.csv")
+    if not set(original.LOGGED) <= set(logged.columns):
         return None
-    try:
-        logged = pd.DataFrame(
-            [[_number(row[name]) for name in original.LOGGED] for row in rows],
-            index=pd.Index([int(row["step"]) for row in rows], dtype="int64", name="step"),
-            columns=list(original.LOGGED),
-            dtype="float64",
-        )
-    except (ValueError, OverflowError) as error:
-        raise RunDirectoryError(f"{path} is damaged: {error}") from error
-    if not logged.index.is_unique:
-        raise RunDirectoryError(f"{path} is damaged: it has rows of one step twice")
-    return Traced(run, logged.join(_scores(run), how="outer").sort_index())
+    curve = logged[list(original.LOGGED)].join(_scores(run), how="outer").sort_index()
+    return Traced(run, curve)
 
 
 def folders(path: Path) -> list[Path]:
@@ -116,15 +113,6 @@ def _setup(folder: Path) -> Run:
     return run
 
 
-def _needed(run: Run) -> Traced:
-    found = traced(run)
-    if found is None:
-        raise RunDirectoryError(
-            f"{run.path} was made before version 0.2.0, which logs what the trace needs"
-        )
-    return found
-
-
 def _scores(run: Run) -> "pd.Series[float]":
     try:
         games = read_evaluations(run.path / "evaluations.csv", growing=True)
@@ -132,15 +120,3 @@ def _scores(run: Run) -> "pd.Series[float]":
         raise RunDirectoryError(str(error.problems[0])) from error
     periodic = Results((run,), games.assign(run=0), ()).periodic()
     return periodic.set_index("step")["mean"].rename("score")
-
-
-def _number(text: str) -> float:
-    """A cell; NaN if it is empty.
-
-    Raises:
-        ValueError: if it is not a finite number, or beyond any that is logged.
-    """
-    value = float(text or "nan")
-    if text and not abs(value) <= LARGEST_VALUE:
-        raise ValueError(f"{text!r} is not a finite number, or beyond any")
-    return value
