@@ -6,8 +6,9 @@ import pandas as pd
 
 from paper_tables import reference
 from paper_tables.caveats import caveats, setting
-from paper_tables.collect import Problem, Results
+from paper_tables.collect import Results
 from paper_tables.render import Column, Table
+from paper_tables.rows import Problem
 from paper_tables.tables import GAME, NOT_RUN, state
 
 ABLATION_FRAMES = 40_000_000  # 10 million steps: Extended Data Tables 3 and 4
@@ -90,24 +91,17 @@ def _columns(
 def foreign(variant: str, results: Results) -> list[Problem]:
     """Name the runs of an ablation suite that are not of that variant."""
     problems = []
+    wanted = {
+        "network": "linear" if variant == "linear_network" else "nature",
+        "replay": not variant.startswith("no_replay"),
+        "target network": not variant.endswith("no_target"),
+    }
     for run in results.runs:
         replay, batch = setting(run, "agent.replay_steps"), setting(run, "agent.minibatch")
         target, update = (setting(run, f"agent.{n}_every_steps") for n in ("target", "update"))
-        numbers = (replay, batch, target, update)
-        if not all(isinstance(one, int) for one in numbers):
-            has = {"network": setting(run, "agent.network")}
-        else:
-            replay, batch, target, update = (int(str(one)) for one in numbers)
-            has = {
-                "network": setting(run, "agent.network"),
-                "replay": replay > 10 * batch,
-                "target network": target > update,
-            }
-        wanted = {
-            "network": "linear" if variant == "linear_network" else "nature",
-            "replay": not variant.startswith("no_replay"),
-            "target network": not variant.endswith("no_target"),
-        }
+        has = {"network": setting(run, "agent.network")}
+        if None not in (replay, batch, target, update):
+            has |= {"replay": replay > 10 * batch, "target network": target > update}
         wrong = [f"{name} {has.get(name)!r}" for name in wanted if has.get(name) != wanted[name]]
         if wrong:
             what = f"not of the variant {variant}: {', '.join(wrong)}"

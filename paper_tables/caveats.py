@@ -1,6 +1,7 @@
 """What a reader must know of a suite before its numbers are held against others."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from paper_tables import reference
 from paper_tables.collect import Results
@@ -37,7 +38,7 @@ def caveats(
     ]
 
 
-def setting(run: Run, field: str) -> object:
+def setting(run: Run, field: str) -> Any:
     """The value of a setting, named "part.name"; ``None`` if the run does not say."""
     part, name = field.split(".")
     return run.settings.get(part, {}).get(name)
@@ -52,20 +53,20 @@ def departures(runs: Sequence[Run], wanted: Mapping[str, object] | None = None) 
     """
     table = reference.load("nature2015_hyperparameters")
     titles = dict(zip(table["field"], table.index, strict=True))
-    found = {}
+    said = {}
     for field, code in {**reference.released_settings(), **(wanted or {})}.items():
         concerned = [run for run in runs if run.preset != RANDOM or field in _RANDOM_PLAYS]
         values = [value for run in concerned if (value := setting(run, field)) is not None]
         other = dict.fromkeys(one_line(value) for value in values if code not in (None, value))
         if other:
             name = titles.get(field, field.split(".")[1])
-            found[field] = f"{name} {' or '.join(sorted(other))} (there {code})"
-    return found
+            said[field] = f"{name} {' or '.join(sorted(other))} (there {code})"
+    return said
 
 
 def _departures(results: Results, wanted: Mapping[str, object]) -> list[str]:
-    found = departures(results.runs, wanted).values()
-    return [f"Not the settings of the released code: {'; '.join(found)}."] if found else []
+    said = departures(results.runs, wanted).values()
+    return [f"Not the settings of the released code: {'; '.join(said)}."] if said else []
 
 
 def _lengths(results: Results, full_frames: int) -> list[str]:

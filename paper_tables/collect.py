@@ -18,8 +18,6 @@ from paper_tables.rows import Problem, UnsoundError, nothing
 from repro import config
 from repro.records import ASIDE, TABLES, RunDirectoryError
 
-__all__ = ["Problem", "Results", "Run", "collect", "protocol_mixture"]
-
 # Settings that may differ between runs that are compared: how far a run has to go is shown
 # beside its scores; the rest changes no result.
 _FREE = {"training.frames", "training.log_every_steps", "training.heldout_states", *config.free()}

@@ -7,8 +7,9 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from paper_tables.reference import BASELINES, COLUMNS
 from repro.records import RunDirectoryError, write_atomic
 from repro.system import disk
 from repro.system.disk import one_line
@@ -16,13 +17,64 @@ from repro.system.disk import one_line
 if TYPE_CHECKING:
     from paper_tables.collect import Results
     from paper_tables.render import Table
-    from paper_tables.trace.rule import Trace
 
-BASELINES = ("nature2015", "wang2016", "human_starts", "world_record")
-ALSO = ("wang_dqn", "double_dqn", "dueling", "pfrl", "chainerrl", "nnabla_rl")
+ALSO = [key for key, column in COLUMNS.items() if column.table != "nature2015_scores"]
 FORMATS = ("md", "csv", "tex", "html")
 TRACE_CODES = {"alike": 0, "apart": 1, "too short": 3}
 _RANDOM, _ABLATIONS = Path("results/random"), Path("results/ablations")
+
+
+def _natural(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 up, got {text!r}")
+    return int(text)
+
+
+# What several commands take, by name.
+_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "suite": {
+        "nargs": "?", "type": Path, "default": Path("results/nature"), "metavar": "SUITE",
+        "help": "folder of the trained runs [default results/nature]",
+    },
+    "--random": {
+        "type": Path, "metavar": "SUITE",
+        "help": f"runs of the random player [default {_RANDOM}, if there]",
+    },
+    "--ablations": {
+        "type": Path, "metavar": "FOLDER",
+        "help": "a suite per variant: replay_and_target, replay_no_target, no_replay_target, "
+        f"no_replay_no_target, linear_network [default {_ABLATIONS}, if there]",
+    },
+    "--baseline": {
+        "choices": list(BASELINES), "default": "nature2015",
+        "help": "whose human is 100%% [default nature2015, the 2015 tester]",
+    },
+    "--also": {
+        "nargs": "+", "choices": ALSO, "default": (), "metavar": "COLUMN",
+        "help": f"further published columns of Table 2: {', '.join(ALSO)}",
+    },
+    "--seed": {
+        "type": _natural, "default": 0, "metavar": "N",
+        "help": "of the bootstrap; the same gives the same intervals [default 0]",
+    },
+    "--leave-out-damaged": {
+        "action": "store_true",
+        "help": "go on without runs that are damaged or of another protocol, and say so",
+    },
+    "--games": {
+        "nargs": "+", "default": (), "metavar": "GAME",
+        "help": "games of the curves [default: those that were run]",
+    },
+}  # fmt: skip
+_OF_BOOTSTRAPS = ("--baseline", "--seed", "--leave-out-damaged")
+_OF_TABLES = (
+    "suite", "--random", "--ablations", "--baseline", "--also", "--seed", "--leave-out-damaged",
+)  # fmt: skip
+
+
+def _add(parser: argparse.ArgumentParser, *names: str) -> None:
+    for name in names:
+        parser.add_argument(name, **_ARGUMENTS[name])
 
 
 def paper_tables(
@@ -51,13 +103,14 @@ def paper_tables(
 
 def add_tables(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     """`repro tables`."""
-    _add_suite(parser)
-    _add_table_options(parser)
+    _add(parser, *_OF_TABLES)
     parser.add_argument(
         "--formats", nargs="+", choices=FORMATS, default=FORMATS, metavar="FORMAT",
         help=f"of {', '.join(FORMATS)} [default all]",
     )  # fmt: skip
-    _add_out(parser, "tables")
+    parser.add_argument(
+        "--out", type=Path, metavar="PATH", help="where to write [default SUITE/tables]"
+    )
 
     def run(options: argparse.Namespace) -> int:
         from paper_tables import render, tables
@@ -65,8 +118,7 @@ def add_tables(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
         _, _, made = paper_tables(options)
         folder = options.out or options.suite / "tables"
         for table in made:
-            for kind in options.formats:
-                _write(folder / f"{table.key}.{kind}", render.FACES[kind](table))
+            _write_table(folder, table, options.formats)
         if "tex" in options.formats:
             _write(folder / "tables.tex", render.latex_document(made))
         summary = render.markdown(tables.brief(made[1])) + "\n" + render.markdown(made[-1])
@@ -81,12 +133,10 @@ def add_tables(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
 
 def add_figures(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     """`repro figures`."""
-    _add_suite(parser)
-    _add_games(parser)
-    _add_baseline(parser)
-    _add_seed(parser)
-    _add_leave_out(parser)
-    _add_out(parser, "figures")
+    _add(parser, "suite", "--games", *_OF_BOOTSTRAPS)
+    parser.add_argument(
+        "--out", type=Path, metavar="PATH", help="where to write [default SUITE/figures]"
+    )
 
     def run(options: argparse.Namespace) -> int:
         from paper_tables import gallery, loading, style
@@ -104,20 +154,18 @@ def add_figures(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
 
 def add_report(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     """`repro report`."""
-    _add_suite(parser)
-    _add_table_options(parser)
-    _add_games(parser)
+    _add(parser, *_OF_TABLES, "--games")
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="the page [default SUITE/report.html]"
     )
 
     def run(options: argparse.Namespace) -> int:
-        from paper_tables import gallery, report
+        from paper_tables import gallery, report, style
         from paper_tables.render import counted
 
         results, beside, made = paper_tables(options, drawn=True)
         pictures = [
-            report.Picture(plate.key, plate.caption, gallery.svg(plate))
+            report.Picture(plate.key, plate.caption, style.encoded(plate.figure, "svg").decode())
             for plate in gallery.draw(results, options.games, options.baseline, options.seed)
         ]
         path = options.out or options.suite / "report.html"
@@ -150,27 +198,25 @@ def add_trace(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     def run(options: argparse.Namespace) -> int:
         from paper_tables.trace import rule, runs, words
 
-        found = rule.trace(runs.read(options.runs))
-        folder = options.out or found.runs[0].run.path.resolve().parents[1] / "figures"
-        drawn = [] if options.no_figure else _draw_trace(found, folder)
+        trace = rule.trace(runs.read(options.runs))
+        drawn: Sequence[Path] = ()
+        if not options.no_figure:
+            from paper_tables import style
+            from paper_tables.trace import figure
+
+            folder = options.out or trace.runs[0].run.path.resolve().parents[1] / "figures"
+            _make(folder)
+            drawn = style.save(figure.draw(trace), folder, f"trace-{trace.game}")
         if options.json:
             files = {"figures": [str(path) for path in drawn]}
-            print(json.dumps(words.as_json(found) | files, indent=2, allow_nan=False))
+            print(json.dumps(words.as_json(trace) | files, indent=2, allow_nan=False))
         else:
-            print(words.as_text(found))
+            print(words.as_text(trace))
             for path in drawn:
                 print(one_line(path))
-        return TRACE_CODES[found.verdict]
+        return TRACE_CODES[trace.verdict]
 
     parser.set_defaults(run=run)
-
-
-def _draw_trace(found: "Trace", folder: Path) -> list[Path]:
-    from paper_tables import style
-    from paper_tables.trace import figure
-
-    _make(folder)
-    return list(style.save(figure.draw(found), folder, f"trace-{found.game}"))
 
 
 def add_compare(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
@@ -179,9 +225,7 @@ def add_compare(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     kinds = f"a suite of runs, or a published column: {', '.join(columns)}"
     parser.add_argument("one", metavar="A", help=kinds)
     parser.add_argument("other", metavar="B", help="what A is compared with, likewise")
-    _add_baseline(parser)
-    _add_seed(parser)
-    _add_leave_out(parser)
+    _add(parser, *_OF_BOOTSTRAPS)
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", help="also write both tables there, in all formats"
     )
@@ -196,77 +240,17 @@ def add_compare(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
         for table in compare.compare(one, other, options.baseline, options.seed):
             print(render.markdown(table))
             if options.out:
-                for kind, face in render.FACES.items():
-                    _write(options.out / f"{table.key}.{kind}", face(table))
+                _write_table(options.out, table, FORMATS)
         return 0
 
     parser.set_defaults(run=run)
 
 
-def _add_suite(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "suite", nargs="?", type=Path, default=Path("results/nature"), metavar="SUITE",
-        help="folder of the trained runs [default results/nature]",
-    )  # fmt: skip
+def _write_table(folder: Path, table: "Table", formats: Sequence[str]) -> None:
+    from paper_tables.render import FACES
 
-
-def _add_table_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--random", type=Path, metavar="SUITE",
-        help=f"runs of the random player [default {_RANDOM}, if there]",
-    )  # fmt: skip
-    parser.add_argument(
-        "--ablations", type=Path, metavar="FOLDER",
-        help="a suite per variant: replay_and_target, replay_no_target, no_replay_target, "
-        f"no_replay_no_target, linear_network [default {_ABLATIONS}, if there]",
-    )  # fmt: skip
-    _add_baseline(parser)
-    parser.add_argument(
-        "--also", nargs="+", choices=ALSO, default=(), metavar="COLUMN",
-        help=f"further published columns of Table 2: {', '.join(ALSO)}",
-    )  # fmt: skip
-    _add_seed(parser)
-    _add_leave_out(parser)
-
-
-def _add_games(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--games", nargs="+", default=(), metavar="GAME",
-        help="games of the curves [default: those that were run]",
-    )  # fmt: skip
-
-
-def _add_baseline(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--baseline", choices=BASELINES, default="nature2015",
-        help="whose human is 100%% [default nature2015, the 2015 tester]",
-    )  # fmt: skip
-
-
-def _add_seed(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--seed", type=_natural, default=0, metavar="N",
-        help="of the bootstrap; the same gives the same intervals [default 0]",
-    )  # fmt: skip
-
-
-def _natural(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"must be a whole number from 0 up, got {text!r}")
-    return int(text)
-
-
-def _add_leave_out(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--leave-out-damaged", action="store_true",
-        help="go on without runs that are damaged or of another protocol, and say so",
-    )  # fmt: skip
-
-
-def _add_out(parser: argparse.ArgumentParser, name: str) -> None:
-    parser.add_argument(
-        "--out", type=Path, metavar="PATH", help=f"where to write [default SUITE/{name}]"
-    )
+    for kind in formats:
+        _write(folder / f"{table.key}.{kind}", FACES[kind](table))
 
 
 def _write(path: Path, text: str) -> None:

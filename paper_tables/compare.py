@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -23,36 +22,21 @@ from repro.records import RunDirectoryError
 
 @dataclass(frozen=True)
 class Side:
-    """A suite's results, or a published column (``results`` is ``None``)."""
+    """A suite of runs, or a published column.
+
+    Attributes:
+        name: of either.
+        normalised: the human-normalised score per run, by game, for a baseline.
+        raw: mean score by game.
+        runs: how many are behind each score.
+        notes: what a reader must know of it.
+    """
 
     name: str
-    results: Results | None
-
-    def scores(self, baseline: str) -> dict[str, NDArray[np.float64]]:
-        """Human-normalised score per run, by game."""
-        if self.results is None:
-            return summary.published_scores(self.name, baseline)
-        return summary.run_scores(self.results, baseline)
-
-    def raw(self) -> "pd.Series[float]":
-        """Mean score by game."""
-        if self.results is None:
-            return COLUMNS[self.name].load()
-        found = {game: score.mean for game, score in our_scores(self.results).items()}
-        return pd.Series(found, dtype=float)
-
-    def runs(self) -> dict[str, int]:
-        """How many runs are behind each score."""
-        if self.results is None:
-            return dict.fromkeys(COLUMNS[self.name].load().index, 1)
-        return {game: score.seeds for game, score in our_scores(self.results).items()}
-
-    def notes(self) -> list[str]:
-        """What a reader must know of it."""
-        if self.results is None:
-            source = SOURCES[COLUMNS[self.name].table]
-            return [f"{self.name}: {source.publication} ({source.protocol})."]
-        return [f"{self.name}: {note}" for note in caveats(self.results)]
+    normalised: Callable[[str], dict[str, NDArray[np.float64]]]
+    raw: dict[str, float]
+    runs: dict[str, int]
+    notes: list[str]
 
 
 def side(name: str, load: Callable[[Path], Results]) -> Side:
@@ -62,12 +46,28 @@ def side(name: str, load: Callable[[Path], Results]) -> Side:
         RunDirectoryError: if it is neither.
     """
     if Path(name).is_dir():
-        return Side(name, load(Path(name)))
+        results = load(Path(name))
+        scores = our_scores(results)
+        return Side(
+            name,
+            lambda baseline: summary.run_scores(results, baseline),
+            {game: score.mean for game, score in scores.items()},
+            {game: score.seeds for game, score in scores.items()},
+            [f"{name}: {note}" for note in caveats(results)],
+        )
     if name not in COLUMNS:
         raise RunDirectoryError(
             f"{name!r} is neither a folder nor a published column; those are: {', '.join(COLUMNS)}"
         )
-    return Side(name, None)
+    source = SOURCES[COLUMNS[name].table]
+    raw = {str(game): score for game, score in COLUMNS[name].load().items()}
+    return Side(
+        name,
+        lambda baseline: summary.published_scores(name, baseline),
+        raw,
+        dict.fromkeys(raw, 1),
+        [f"{name}: {source.publication} ({source.protocol})."],
+    )
 
 
 def compare(one: Side, other: Side, baseline: str, seed: int) -> tuple[Table, Table]:
@@ -79,12 +79,10 @@ def compare(one: Side, other: Side, baseline: str, seed: int) -> tuple[Table, Ta
         baseline: a key of ``reference.BASELINES``.
         seed: of the bootstrap.
     """
-    mine, theirs = one.scores(baseline), other.scores(baseline)
-    raw_mine, raw_theirs = one.raw(), other.raw()
-    runs_mine, runs_theirs = one.runs(), other.runs()
+    mine, theirs = one.normalised(baseline), other.normalised(baseline)
 
     def judged(game: str) -> str:
-        if game not in raw_mine or game not in raw_theirs:
+        if game not in one.raw or game not in other.raw:
             return NOT_RUN
         return _verdict(mine.get(game), theirs.get(game))
 
@@ -98,25 +96,25 @@ def compare(one: Side, other: Side, baseline: str, seed: int) -> tuple[Table, Ta
             *GAME,
             Column("one_is", "", lambda _: one.name),
             Column("other_is", "", lambda _: other.name),
-            Column("one", one.name, lambda game: raw_mine.get(game, math.nan), 1, NOT_RUN),
-            Column("other", other.name, lambda game: raw_theirs.get(game, math.nan), 1, NOT_RUN),
+            Column("one", one.name, lambda game: one.raw.get(game, math.nan), 1, NOT_RUN),
+            Column("other", other.name, lambda game: other.raw.get(game, math.nan), 1, NOT_RUN),
             Column("one_normalised", "normalised", lambda game: mean(mine, game), 3),
             Column("other_normalised", "normalised", lambda game: mean(theirs, game), 3),
             Column(
                 "difference", "difference", lambda game: mean(mine, game) - mean(theirs, game), 3
             ),
-            Column("one_runs", "runs", lambda game: runs_mine.get(game, 0), 0),
-            Column("other_runs", "runs", lambda game: runs_theirs.get(game, 0), 0),
+            Column("one_runs", "runs", lambda game: one.runs.get(game, 0), 0),
+            Column("other_runs", "runs", lambda game: other.runs.get(game, 0), 0),
             Column("verdict", "verdict", judged),
         ),
-        [game for game in GAMES if game in raw_mine or game in raw_theirs],
+        [game for game in GAMES if game in one.raw or game in other.raw],
         (
             f"Normalised: 0 is random play, 1 human ({BASELINES[baseline].title}). The verdict is "
             f"of Welch's two-sided t-test at {SIGNIFICANCE:g} over runs, from {SEEDS_FOR_SPREAD} "
             "on either side; with fewer it only says which is higher. No scale: the human is not "
             "above random play.",
-            *one.notes(),
-            *other.notes(),
+            *one.notes,
+            *other.notes,
         ),
     )
     return games, _aggregates(one, other, mine, theirs, seed)
@@ -167,7 +165,7 @@ def _aggregates(
             f"95% percentile bootstrap, runs resampled within each game (seed {seed}); none unless "
             "every game has two runs, but for a second side with one run of each, which the "
             "probability of improvement takes as it is.",
-            *one.notes(),
-            *other.notes(),
+            *one.notes,
+            *other.notes,
         ),
     )

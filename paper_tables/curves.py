@@ -38,16 +38,10 @@ def training_progress(results: Results, games: Sequence[str]) -> Figure:
         RunDirectoryError: if a run's learning.csv is damaged.
     """
     columns = min(len(games), 2)
-    blocks = math.ceil(len(games) / columns)
     every = _evaluations(results)
-    figure = style.sheet(14 + 94 * blocks, 95 if columns == 1 else style.PAGE_MM)
-    panels = figure.subplots(2 * blocks, columns, squeeze=False)
-    pairs = [
-        (panels[2 * block, column], panels[2 * block + 1, column])
-        for block in range(blocks)
-        for column in range(columns)
-    ]
-    for (upper, lower), name in zip(pairs, games, strict=False):
+    height = 14 + 94 * math.ceil(len(games) / columns)
+    figure = style.sheet(height, 95 if columns == 1 else style.PAGE_MM)
+    for name, (upper, lower) in zip(games, style.pairs(figure, len(games), columns), strict=True):
         game = catalogue.find(name)
         evaluations = every[every["game"] == game.name]
         _seeds(upper, evaluations)
@@ -57,9 +51,6 @@ def training_progress(results: Results, games: Sequence[str]) -> Figure:
         lower.set(xlabel=_FRAMES, ylabel="mean max-Q\non held-out states")
         for panel in (upper, lower):
             _finish(panel, results, game.name)
-    for pair in pairs[len(games) :]:
-        for panel in pair:
-            panel.set_axis_off()
     style.legend(figure, 2 * columns)
     return figure
 
@@ -108,14 +99,9 @@ def _evaluations(results: Results) -> pd.DataFrame:
     """Every periodic evaluation: ``game``, ``run``, ``finished``, ``frames``, ``value``."""
     rows = results.periodic()
     runs = [results.runs[number] for number in rows["run"]]
-    return pd.DataFrame(
-        {
-            "game": rows["game"],
-            "run": rows["run"],
-            "finished": np.array([run.finished for run in runs], bool),
-            "frames": rows["step"] * np.array([run.frames_per_step for run in runs], int),
-            "value": rows["mean"],
-        }
+    return rows.rename(columns={"mean": "value"}).assign(
+        finished=np.array([run.finished for run in runs], bool),
+        frames=rows["step"] * np.array([run.frames_per_step for run in runs], int),
     )
 
 

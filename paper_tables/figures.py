@@ -86,15 +86,12 @@ def _percent_printed(column: str, baseline: str) -> dict[str, float]:
 def _percent_ours(results: Results, baseline: str) -> dict[str, tuple[float, float, float]]:
     """Mean, and the bounds of its interval, of each game that was run."""
     zero, one = scale(baseline)
-
-    def percent(game: str, score: float) -> float:
-        return 100 * human_normalised(score, float(zero[game]), float(one[game]))
-
-    return {
-        game: (percent(game, found.mean), percent(game, found.low), percent(game, found.high))
-        for game, found in tables.our_scores(results).items()
-        if game in zero.index
-    }
+    percents = {}
+    for game, score in tables.our_scores(results).items():
+        if game in zero.index:
+            raw = np.array([score.mean, score.low, score.high])
+            percents[game] = tuple(100 * human_normalised(raw, zero[game], one[game]))
+    return percents
 
 
 def _shortened(results: Results) -> str:
@@ -197,14 +194,14 @@ def performance_profiles(results: Results, baseline: str = "nature2015", seed: i
     for scores, series, label, line in drawn:
         if not scores:  # nothing run, or all games, so that two lines were one
             continue
-        found = aggregate.bootstrap(metric, list(scores.values()), np.random.default_rng(seed))
+        interval = aggregate.bootstrap(metric, list(scores.values()), np.random.default_rng(seed))
         axes.plot(
-            bounds, found.value, drawstyle="steps-post", color=series.colour, linestyle=line,
+            bounds, interval.value, drawstyle="steps-post", color=series.colour, linestyle=line,
             linewidth=1.6 if series is style.OURS else 1.1, label=label,
         )  # fmt: skip
-        if np.isfinite(found.low).all():
+        if np.isfinite(interval.low).all():
             axes.fill_between(
-                bounds, found.low, found.high, step="post", color=series.colour, alpha=0.2,
+                bounds, interval.low, interval.high, step="post", color=series.colour, alpha=0.2,
                 linewidth=0, label=f"{series.label}, 95% interval",
             )  # fmt: skip
     if not ours:

@@ -1,17 +1,17 @@
 """All figures that a suite of runs can give: which there are, and what each shows."""
 
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from paper_tables import curves, figures, inspected, style
-from paper_tables.collect import Results, Run
+from paper_tables import curves, figures, inspected
+from paper_tables.collect import Results
 from paper_tables.normalise import scale
+from paper_tables.reading import Run
 from paper_tables.reference import BASELINES
 from paper_tables.trace import figure, original, rule, runs, words
-from repro.games import GAMES, find
+from repro.games import find
 
 PAPERS_GAMES = ("space_invaders", "seaquest")  # of Fig. 2
 AT_MOST = 4  # games beside each other in Fig. 2
@@ -40,9 +40,8 @@ def draw(
     Raises:
         RunDirectoryError: naming a file of a run that is missing or damaged.
     """
-    run = sorted({run.game for run in results.runs})
     wanted = list(dict.fromkeys(find(name).name for name in games))
-    chosen = wanted or run
+    chosen = wanted or sorted({run.game for run in results.runs})
     yield from _traces(results, chosen)
     if chosen:
         papers = [game for game in PAPERS_GAMES if game in chosen]
@@ -80,7 +79,7 @@ def _traces(results: Results, games: Sequence[str]) -> Iterator[Plate]:
     First the value of all such games in one picture, if there are several.
     """
     traces = list[rule.Trace]()
-    for game in (find(name).name for name in games):
+    for game in games:
         if game not in original.games():
             continue
         ours = [runs.traced(run) for run in results.runs if run.game == game]
@@ -90,32 +89,24 @@ def _traces(results: Results, games: Sequence[str]) -> Iterator[Plate]:
     if len(traces) > 1:
         title = f"Value and weights of {len(traces)} games beside the original program's trainings"
         yield Plate("traces", title, figure.overview(traces))
-    for found in traces:
-        yield Plate(f"trace-{found.game}", words.caption(found), figure.draw(found))
+    for trace in traces:
+        yield Plate(f"trace-{trace.game}", words.caption(trace), figure.draw(trace))
 
 
 def _inspected(run: Run) -> Iterator[Plate]:
-    folder, name = run.path / "inspection", f"{run.game}-seed-{run.seed}"
-    title = f"{GAMES[run.game].title}, seed {run.seed}"
-    yield Plate(
-        f"fig4-{name}",
-        f"Map of the last hidden layer by t-SNE, {title} (Fig. 4)",
-        inspected.embedding(folder),
-    )
-    yield Plate(
-        f"values-{name}",
-        f"Value along a stretch of play, {title} (Extended Data Fig. 2a)",
-        inspected.value_stretch(folder),
-    )
-    yield Plate(
-        f"actions-{name}",
-        f"Action values at four moments, {title} (Extended Data Fig. 2b)",
-        inspected.action_values(folder),
-    )
-
-
-def svg(plate: Plate) -> str:
-    """The figure as SVG text."""
-    data = io.BytesIO()
-    style.write(plate.figure, data, "svg")
-    return data.getvalue().decode()
+    for key, title, place, drawing in (
+        ("fig4", "Map of the last hidden layer by t-SNE", "Fig. 4", inspected.embedding),
+        (
+            "values", "Value along a stretch of play", "Extended Data Fig. 2a",
+            inspected.value_stretch,
+        ),
+        (
+            "actions", "Action values at four moments", "Extended Data Fig. 2b",
+            inspected.action_values,
+        ),
+    ):  # fmt: skip
+        yield Plate(
+            f"{key}-{run.game}-seed-{run.seed}",
+            f"{title}, {run.title} ({place})",
+            drawing(run.path / "inspection"),
+        )

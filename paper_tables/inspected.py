@@ -42,9 +42,9 @@ def embedding(folder: Path) -> Figure:
     Raises:
         RunDirectoryError: naming a file that is missing or damaged.
     """
-    found = load(folder)
-    values = found.points["value"]
-    places = found.points[["x", "y"]].to_numpy()
+    inspection = load(folder)
+    values = inspection.points["value"]
+    places = inspection.points[["x", "y"]].to_numpy()
     figure = style.sheet(_PAGE[1], arrange=False)
     corner = _SCREEN + np.array([4, _NUMBER + _BAR + 3])
     size = _PAGE - 2 * corner + np.array([0, _BAR - _TITLE])
@@ -63,9 +63,9 @@ def embedding(folder: Path) -> Figure:
     label = f"{_VALUE}; the number at a screen is its state's"
     figure.colorbar(colours, cax=bar, orientation="horizontal", label=label)
     bar.tick_params(labelsize=style.SMALL_POINTS, width=0.6, length=2.5)
-    figure.text(0.5, 1 - 1.5 / _PAGE[1], found.title, ha="center", va="top", fontsize=8)
+    figure.text(0.5, 1 - 1.5 / _PAGE[1], inspection.title, ha="center", va="top", fontsize=8)
 
-    shown = found.points.loc[found.screens]
+    shown = inspection.points.loc[inspection.screens]
     chosen = shown[["x", "y"]].to_numpy()
     targets = corner + (chosen - middle + half) / (2 * half) * size  # in mm on the page
     slots = _slots(len(shown))
@@ -76,7 +76,7 @@ def embedding(folder: Path) -> Figure:
         value = shown["value"].iloc[index]
         lower_left = slots[slot] - _SCREEN / 2
         panel = _axes(figure, lower_left, _SCREEN)
-        _show(panel, found.screen(found.screens[index]), colours.to_rgba(value))
+        _show(panel, inspection.screen(inspection.screens[index]), colours.to_rgba(value))
         below = slots[slot][1] < corner[1]
         panel.annotate(
             text(value), (0.5, 0 if below else 1), xytext=(0, -2 if below else 2),
@@ -116,9 +116,9 @@ def value_stretch(folder: Path) -> Figure:
     Raises:
         RunDirectoryError: naming a file that is missing or damaged.
     """
-    found = load(folder)
-    stretch = found.play.loc[found.start : found.stop - 1]
-    marked = found.play.loc[found.marks, ["frame", "value"]].to_numpy()
+    inspection = load(folder)
+    stretch = inspection.play.loc[inspection.start : inspection.stop - 1]
+    marked = inspection.play.loc[inspection.marks, ["frame", "value"]].to_numpy()
     figure = style.sheet(115)
     grid = figure.add_gridspec(2, len(marked))
     axes = figure.add_subplot(grid[0, :])
@@ -126,7 +126,7 @@ def value_stretch(folder: Path) -> Figure:
     axes.plot(stretch["frame"], stretch["value"], color=style.OURS.colour, linewidth=1.1)
     axes.plot(marked[:, 0], marked[:, 1], "o", color="0", markersize=4)
     axes.margins(x=0.02, y=0.12)
-    axes.set(title=found.title, xlabel="emulator frame of the game", ylabel=_VALUE)
+    axes.set(title=inspection.title, xlabel="emulator frame of the game", ylabel=_VALUE)
     text = _format(np.ptp(stretch["value"]))
     for index, (frame, value) in enumerate(marked):
         number = str(index + 1)
@@ -136,7 +136,7 @@ def value_stretch(folder: Path) -> Figure:
             ha="center", va="bottom" if high else "top", fontsize=8, fontweight="bold",
         )  # fmt: skip
         panel = figure.add_subplot(grid[1, index])
-        _show(panel, found.screen(found.marks[index]))
+        _show(panel, inspection.screen(inspection.marks[index]))
         panel.set_title(f"{number}: {text(value)}")
     return figure
 
@@ -153,32 +153,34 @@ def action_values(folder: Path) -> Figure:
     Raises:
         RunDirectoryError: naming a file that is missing or damaged.
     """
-    found = load(folder)
-    marked = found.play.loc[found.marks, [f"q_{name}" for name in found.actions]].to_numpy()
-    bars_mm = 5 + 4.2 * len(found.actions)
+    inspection = load(folder)
+    marked = inspection.play.loc[
+        inspection.marks, [f"q_{name}" for name in inspection.actions]
+    ].to_numpy()
+    bars_mm = 5 + 4.2 * len(inspection.actions)
     figure = style.sheet(28 + 46 + bars_mm)
     screens, panels = figure.subplots(
         2, len(marked), squeeze=False, sharey="row", sharex="row", height_ratios=[46, bars_mm]
     )
-    figure.suptitle(found.title, fontsize=8)
+    figure.suptitle(inspection.title, fontsize=8)
     text = _format(10 * np.ptp(marked, axis=1).min())
     for number, (screen, axes) in enumerate(zip(screens, panels, strict=True), start=1):
-        step, q = found.marks[number - 1], marked[number - 1]
-        _show(screen, found.screen(step))
+        step, q = inspection.marks[number - 1], marked[number - 1]
+        _show(screen, inspection.screen(step))
         screen.set_title(str(number), fontweight="bold")
         style.tidy(axes, ticks=3)
         fill = [style.OURS.colour if value == q.max() else "0.75" for value in q]
         bars = axes.barh(range(len(q)), q, 0.7, color=fill)
         axes.bar_label(bars, [text(value) for value in q], padding=2, fontsize=6.5)
         axes.axvline(0, color="0.2", linewidth=0.6)
-        axes.set_yticks(range(len(q)), [one_line(name) for name in found.actions])
+        axes.set_yticks(range(len(q)), [one_line(name) for name in inspection.actions])
         axes.tick_params(axis="y", length=0)
         axes.set_xlabel("action value")
     lowest, highest = min(0.0, float(marked.min())), max(0.0, float(marked.max()))
     room = 0.45 * (highest - lowest)  # for the numbers
     axes = panels[0]
     axes.set_xlim(lowest - room * (lowest < 0), highest + room * (highest > 0))
-    axes.set_ylim(len(found.actions) - 0.5, -0.5)
+    axes.set_ylim(len(inspection.actions) - 0.5, -0.5)
     return figure
 
 

@@ -78,27 +78,27 @@ def load(folder: Path) -> Inspection:
     """
     path = folder / "inspection.json"
     try:
-        found = read_json(path)
-        if found["schema"] != SCHEMA:
-            raise ValueError(f"schema {found['schema']}")
-        start, stop = _items(found["stretch"], int, 2)
-        actions = _items(found["actions"], str, _MOST_ACTIONS)
-        marks = _items(found["marks"], int, _MOST_MARKS)
-        screens = _items(found["screens"], int, _MOST_SCREENS)
-        check("run_seed", found["run_seed"], int)
-        check("weights_step", found["weights_step"], int)
+        told = read_json(path)
+        if told["schema"] != SCHEMA:
+            raise ValueError(f"schema {told['schema']}")
+        start, stop = _items(told["stretch"], int, 2)
+        actions = _items(told["actions"], str, _MOST_ACTIONS)
+        marks = _items(told["marks"], int, _MOST_MARKS)
+        screens = _items(told["screens"], int, _MOST_SCREENS)
+        check("run_seed", told["run_seed"], int)
+        check("weights_step", told["weights_step"], int)
         if not start < stop <= start + _MOST_STEPS:
             raise ValueError(f"a stretch from {start:,} to {stop:,}")
         if len(set(actions)) < len(actions) or max(map(len, actions)) > _ACTION_LETTERS:
             raise ValueError("no such actions")
-        if found["weights"] not in ("best", "last"):
+        if told["weights"] not in ("best", "last"):
             raise ValueError("no such weights")
         run = folder.parent
-        if (found["game"], f"seed-{found['run_seed']}") != (run.parent.name, run.name):
+        if (told["game"], f"seed-{told['run_seed']}") != (run.parent.name, run.name):
             raise ValueError("of another run")
         title = (
-            f"{GAMES[found['game']].title}, seed {found['run_seed']}, "
-            f"{found['weights']} network (step {found['weights_step']:,})"
+            f"{GAMES[told['game']].title}, seed {told['run_seed']}, "
+            f"{told['weights']} network (step {told['weights_step']:,})"
         )
         path = folder / "play.csv"
         columns = ["frame", "value", *(f"q_{name}" for name in actions)]
@@ -112,18 +112,18 @@ def load(folder: Path) -> Inspection:
     return Inspection(folder, title, actions, start, stop, marks, screens, play, points)
 
 
-def _items(found: Any, kind: type[Kind], most: int) -> list[Kind]:
+def _items(values: Any, kind: type[Kind], most: int) -> list[Kind]:
     """A list, which has items and not too many, each of the type.
 
     Raises:
         ValueError: if it is something else.
     """
-    check("a list", found, list)
-    for item in found:
-        check("each", item, kind)
-    if not 0 < len(found) <= most:
-        raise ValueError(f"{len(found)} items")
-    return list(found)
+    check("a list", values, list)
+    for value in values:
+        check("each", value, kind)
+    if not 0 < len(values) <= most:
+        raise ValueError(f"{len(values)} items")
+    return list(values)
 
 
 def _table(path: Path, columns: list[str], steps: set[int]) -> pd.DataFrame:
@@ -149,9 +149,9 @@ def problems(run: Path) -> list[Problem]:
     if not (folder / "inspection.json").exists():
         return []
     try:
-        found = load(folder)
-        for step in {*found.marks, *found.screens}:
-            found.screen(step)
+        inspection = load(folder)
+        for step in {*inspection.marks, *inspection.screens}:
+            inspection.screen(step)
     except RunDirectoryError as error:
         return [Problem(folder, None, str(error), spares=True)]
     return []

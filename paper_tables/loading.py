@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from paper_tables.ablations import ABLATIONS, foreign
-from paper_tables.collect import Problem, Results, collect, protocol_mixture
+from paper_tables.collect import Results, collect, protocol_mixture
 from paper_tables.render import counted
-from paper_tables.rows import RANDOM, learning_problems
+from paper_tables.rows import RANDOM, Problem, learning_problems
 from repro.records import RunDirectoryError
 
 

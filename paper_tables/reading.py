@@ -58,6 +58,11 @@ class Run:
     spared: tuple[Problem, ...]
 
     @property
+    def title(self) -> str:
+        """Such as "Pong, seed 0"."""
+        return f"{GAMES[self.game].title}, seed {self.seed}"
+
+    @property
     def frames_per_step(self) -> int:
         """Emulator frames of a decision."""
         return int(self.settings["protocol"].get("action_repeat_frames", _FRAMES_PER_STEP))

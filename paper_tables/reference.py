@@ -1,15 +1,16 @@
 """Published numbers, each with its publication and the protocol behind it."""
 
 import json
+import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 _FOLDER = Path(__file__).parent / "reference"
-_NATURE = "Mnih et al., Human-level control through deep reinforcement learning, Nature 518 (2015)"
 
 
 @dataclass(frozen=True)
@@ -44,38 +45,8 @@ class Baseline:
 
 
 SOURCES = {
-    "nature2015_scores": Source(
-        f"{_NATURE}, Extended Data Table 2",
-        "no-op starts, 30 games of at most 5 minutes (18,000 emulator frames), epsilon 0.05; "
-        "human: about 20 games of at most 5 minutes; random: a new action every sixth frame",
-    ),
-    "nature2015_hyperparameters": Source(
-        f"{_NATURE}, Extended Data Table 1 and Methods",
-        "as printed; where the released code counts in another unit, the note says so",
-        index="name",
-    ),
-    "nature2015_ablations": Source(
-        f"{_NATURE}, Extended Data Tables 3 and 4",
-        "10 million steps of training, highest periodic evaluation of 135,000 steps, no cap of "
-        "5 minutes, best of three learning rates",
-    ),
-    "wang2016_noop_starts": Source(
-        "Wang et al., Dueling Network Architectures for Deep Reinforcement Learning, ICML 2016",
-        "no-op starts, games of at most 30 minutes; a human and a DQN of their own",
-    ),
-    "human_starts": Source(
-        "Nair et al. 2015 (random, human, DQN) and van Hasselt et al. 2016 (tuned Double DQN)",
-        "starts taken from human play, games of at most 30 minutes",
-    ),
-    "human_world_records": Source(
-        "Toromanoff et al. 2019, as used by Hafner et al. 2021 and Agarwal et al. 2021",
-        "record scores, of medium confidence",
-    ),
-    "other_reproductions": Source(
-        "the reproduction pages of PFRL, ChainerRL and nnabla-rl",
-        "PFRL and ChainerRL: best of 200 checkpoints, 30 games of at most 5 minutes, epsilon "
-        "0.05; nnabla-rl: best periodic mean of 3 seeds, no cap of 5 minutes",
-    ),
+    table: Source(**source)
+    for table, source in tomllib.loads((_FOLDER / "sources.toml").read_text()).items()
 }
 
 COLUMNS = {
@@ -123,11 +94,13 @@ def released_settings() -> dict[str, Any]:
 
 
 @cache
-def _read(name: str) -> pd.DataFrame:
+def _read(name: str) -> "pd.DataFrame":
+    import pandas as pd  # late: the commands' parsers need only names
+
     return pd.read_csv(_FOLDER / f"{name}.csv", index_col=SOURCES[name].index)
 
 
-def load(name: str) -> pd.DataFrame:
+def load(name: str) -> "pd.DataFrame":
     """Load a published table, indexed by game (the emulator's ROM names) or by setting.
 
     Raises:

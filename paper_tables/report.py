@@ -11,8 +11,10 @@ from typing import Any
 from markupsafe import Markup
 
 from paper_tables import render
-from paper_tables.collect import Problem, Results, Run
+from paper_tables.collect import Results
+from paper_tables.reading import Run
 from paper_tables.render import Column, Table, counted
+from paper_tables.rows import Problem
 from repro import config, records
 from repro.games import GAMES
 from repro.storage import done

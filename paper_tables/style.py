@@ -1,10 +1,11 @@
 """How every figure looks and is saved: legible in print, without colour, the same bytes again."""
 
 import io
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import matplotlib
 import seaborn as sns
@@ -63,6 +64,16 @@ def sheet(height_mm: float, width_mm: float = PAGE_MM, arrange: bool = True) -> 
     return figure
 
 
+def pairs(figure: Figure, count: int, columns: int) -> list[tuple[Axes, Axes]]:
+    """Fill a figure with so many pairs of panels, one above the other, ``columns`` in a row."""
+    rows = math.ceil(count / columns)
+    panels = figure.subplots(2 * rows, columns, squeeze=False)
+    stacked = panels.reshape(rows, 2, columns).swapaxes(1, 2).reshape(-1, 2)
+    for panel in stacked[count:].flat:
+        panel.set_axis_off()
+    return [(upper, lower) for upper, lower in stacked[:count]]
+
+
 def tidy(axes: Axes, ticks: int = 5) -> None:
     """Label both axes with a few plain numbers, thousands separated."""
     axes.tick_params(labelsize=SMALL_POINTS, width=0.6, length=2.5)
@@ -87,14 +98,16 @@ def legend(figure: Figure, columns: int = 4, side: str = "lower") -> None:
         figure.legend(handles.values(), handles.keys(), loc=place, ncols=columns)
 
 
-def write(figure: Figure, file: IO[bytes], ending: str) -> None:
-    """Write a figure as ``svg`` or ``png``; the same figure gives the same bytes."""
+def encoded(figure: Figure, ending: str) -> bytes:
+    """A figure as a file of ``svg`` or ``png``; the same figure gives the same bytes."""
+    data = io.BytesIO()
     with matplotlib.rc_context(STYLE):
-        figure.savefig(file, format=ending, dpi=PNG_DPI, metadata=_METADATA[ending])
+        figure.savefig(data, format=ending, dpi=PNG_DPI, metadata=_METADATA[ending])
+    return data.getvalue()
 
 
 def save(figure: Figure, folder: Path, name: str) -> tuple[Path, Path]:
-    """Write ``name.svg`` and ``name.png`` (see ``write``).
+    """Write ``name.svg`` and ``name.png`` (see ``encoded``).
 
     Args:
         figure: any of this package's.
@@ -105,9 +118,7 @@ def save(figure: Figure, folder: Path, name: str) -> tuple[Path, Path]:
         The SVG and the PNG.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    svg, png = (folder / f"{name}.{ending}" for ending in _METADATA)
+    svg, png = folder / f"{name}.svg", folder / f"{name}.png"
     for path in (svg, png):
-        data = io.BytesIO()
-        write(figure, data, path.suffix[1:])
-        write_atomic(path, data.getvalue())
+        write_atomic(path, encoded(figure, path.suffix[1:]))
     return svg, png

@@ -20,8 +20,6 @@ METRICS: dict[str, tuple[str, Metric]] = {
     "share_100": ("share of games at 100% of human", aggregate.share_at_least(1.0)),
 }
 
-_OURS = ("ours", "low", "high")
-
 
 def run_scores(results: Results, baseline: str = "nature2015") -> dict[str, NDArray[np.float64]]:
     """Human-normalised mean of each finished run, ``(runs,)`` per game, in order of game."""
@@ -54,22 +52,21 @@ def aggregates(results: Results, seed: int = 0, baseline: str = "nature2015") ->
     both = [game for game in ours if game in printed]
     mine: Scores = [ours[game] for game in both]
     same: Scores = [printed[game] for game in both]
-    rows = []
-    for key, (title, metric) in METRICS.items():
-        rows.append(
-            {
-                "metric": key,
-                "title": title,
-                **dict(zip(_OURS, bounds(metric, mine, seed), strict=True)),
-                "dqn_same_games": float(metric(same)) if same else np.nan,
-                "dqn_all_games": float(metric(list(printed.values()))),
-            }
-        )
+    rows: list[dict[str, object]] = [
+        {
+            "metric": key,
+            "title": title,
+            "ours": bounds(metric, mine, seed),
+            "dqn_same_games": float(metric(same)) if same else None,
+            "dqn_all_games": float(metric(list(printed.values()))),
+        }
+        for key, (title, metric) in METRICS.items()
+    ]
     rows.append(
         {
             "metric": "improvement",
             "title": "probability of improvement over the printed DQN",
-            **dict(zip(_OURS, improvement(mine, same, seed), strict=True)),
+            "ours": improvement(mine, same, seed),
         }
     )
     return Table(
@@ -78,11 +75,11 @@ def aggregates(results: Results, seed: int = 0, baseline: str = "nature2015") ->
         (
             Column("metric", ""),
             Column("title", "metric"),
-            Column("ours", f"ours, {len(both)} games", None, 3, "not run"),
-            Column("low", "from", None, 3),
-            Column("high", "to", None, 3),
-            Column("dqn_same_games", f"DQN, the same {len(both)}", None, 3),
-            Column("dqn_all_games", f"DQN, all {len(printed)}", None, 3),
+            Column("ours", f"ours, {len(both)} games", lambda row: row["ours"][0], 3, "not run"),
+            Column("low", "from", lambda row: row["ours"][1], 3),
+            Column("high", "to", lambda row: row["ours"][2], 3),
+            Column("dqn_same_games", f"DQN, the same {len(both)}", decimals=3),
+            Column("dqn_all_games", f"DQN, all {len(printed)}", decimals=3),
         ),
         rows,
         (
@@ -94,12 +91,14 @@ def aggregates(results: Results, seed: int = 0, baseline: str = "nature2015") ->
     )
 
 
-def bounds(metric: Metric, scores: Scores, seed: int) -> tuple[float, float, float]:
-    """Value and interval of a metric; NaN where there are no scores."""
+def bounds(
+    metric: Metric, scores: Scores, seed: int, fixed: Scores = ()
+) -> tuple[float, float, float]:
+    """Value and interval of a metric, see :func:`aggregate.bootstrap`; NaN where no scores are."""
     if not scores:
         return np.nan, np.nan, np.nan
-    found = aggregate.bootstrap(metric, scores, np.random.default_rng(seed))
-    return float(found.value), float(found.low), float(found.high)
+    interval = aggregate.bootstrap(metric, scores, np.random.default_rng(seed), fixed=fixed)
+    return float(interval.value), float(interval.low), float(interval.high)
 
 
 def improvement(one: Scores, other: Scores, seed: int) -> tuple[float, float, float]:
@@ -107,16 +106,10 @@ def improvement(one: Scores, other: Scores, seed: int) -> tuple[float, float, fl
 
     Runs of both sides are resampled, but not those of a side with a single run of every game.
     """
-    if not one:
-        return np.nan, np.nan, np.nan
-    single = all(len(game) == 1 for game in other)
-    found = aggregate.bootstrap(
-        aggregate.probability_of_improvement,
-        one if single else [*one, *other],
-        np.random.default_rng(seed),
-        fixed=other if single else (),
-    )
-    return float(found.value), float(found.low), float(found.high)
+    metric = aggregate.probability_of_improvement
+    if all(len(game) == 1 for game in other):
+        return bounds(metric, one, seed, fixed=other)
+    return bounds(metric, [*one, *other], seed)
 
 
 def _runs_per_game(scores: Scores) -> str:

@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 from scipy import stats
 
@@ -31,7 +30,6 @@ class Score:
         mean: mean over seeds of the mean over games.
         episode_sd: s.d. over the games of a seed (root of the mean variance).
         seed_sd: s.d. over seeds' means; NaN with one.
-        low, high: 95% interval of the mean.
     """
 
     seeds: int
@@ -39,8 +37,6 @@ class Score:
     mean: float
     episode_sd: float
     seed_sd: float
-    low: float
-    high: float
 
     @property
     def sample(self) -> tuple[float, float, int]:
@@ -49,29 +45,36 @@ class Score:
             return self.mean, self.seed_sd, self.seeds
         return self.mean, self.episode_sd, self.episodes
 
+    @property
+    def low(self) -> float:
+        """Lower end of the 95% interval of the mean; NaN if the sample says nothing of it."""
+        return self.mean - self._half_width
 
-NO_SCORE = Score(0, 0, *(math.nan,) * 5)
+    @property
+    def high(self) -> float:
+        """Its upper end."""
+        return self.mean + self._half_width
+
+    @property
+    def _half_width(self) -> float:
+        _, sd, size = self.sample
+        return float(stats.t.ppf(0.975, size - 1)) * sd / math.sqrt(size) if size > 1 else math.nan
+
+
+NO_SCORE = Score(0, 0, math.nan, math.nan, math.nan)
 
 
 def score(games: pd.DataFrame) -> Score:
     """Summarise the final games of one game's runs: columns ``run`` and ``return``."""
     by_run = games.groupby("run")["return"]
     means = by_run.mean()
-    variance = by_run.var(ddof=1).mean()
-    found = Score(
+    return Score(
         seeds=len(means),
         episodes=len(games),
         mean=float(means.mean()),
-        episode_sd=float(np.sqrt(variance)),
-        seed_sd=float(means.std(ddof=1)) if len(means) > 1 else math.nan,
-        low=math.nan,
-        high=math.nan,
+        episode_sd=math.sqrt(by_run.var(ddof=1).mean()),
+        seed_sd=float(means.std(ddof=1)),
     )
-    mean, sd, size = found.sample
-    if size > 1 and not math.isnan(sd):
-        half = float(stats.t.ppf(0.975, size - 1)) * sd / math.sqrt(size)
-        found = Score(**{**vars(found), "low": mean - half, "high": mean + half})
-    return found
 
 
 def verdict(ours: Score, printed_mean: float, printed_sd: float) -> str:

@@ -11,11 +11,12 @@ from matplotlib.ticker import PercentFormatter
 
 from paper_tables import style
 from paper_tables.render import counted
+from paper_tables.trace import original
 from paper_tables.trace.rule import JUDGED_STEPS, Trace, quantities
 from repro.games import GAMES
 from repro.records import LAYERS
 
-_MILLIONS_PER_STEP = 4e-6  # emulator frames
+_MILLIONS_PER_STEP = original.FRAMES_PER_STEP / 1e6
 _LEAST_STEPS = 100_000  # that are shown
 _BEYOND = 1.15  # times as far as ours came is shown of the original
 _LEAST_GROWTH = 0.02  # that fills a panel: less is no growth, and looks like none
@@ -33,20 +34,14 @@ def draw(trace: Trace) -> Figure:
     panels = list(figure.subplots(2, 2).flat)
     number = len(trace.runs)
     ours = "ours" if number == 1 else f"ours, mean of {counted(number, 'run')}"
-    for axes, column, title in zip(
-        panels,
-        ("v", "mean_abs_td_error", "score"),
-        (
-            "V: mean max-Q of the target network, held-out states",
-            "TD error: mean absolute, clipped, there",
-            "score: mean of whole games",
-        ),
-        strict=False,
-    ):
+    titles = {
+        "v": "V: mean max-Q of the target network, held-out states",
+        "mean_abs_td_error": "TD error: mean absolute, clipped, there",
+        "score": "score: mean of whole games",
+    }
+    for axes, (column, title) in zip(panels, titles.items(), strict=False):
         axes.set_title(title, loc="left")
-        _original(axes, trace.original[column].loc[:last], style.ORIGINAL.colour)
-        _ours(axes, [one.curve[column] for one in trace.runs], style.OURS.colour, ours)
-        _show(axes, 0.0)
+        _measured(axes, trace, column, last, ours)
     panels[-1].set_title("growth of the mean absolute weight of each layer", loc="left")
     _growth(panels[-1], trace, last)
     for axes in panels:
@@ -66,32 +61,30 @@ def draw(trace: Trace) -> Figure:
 def overview(traces: Sequence[Trace]) -> Figure:
     """Draw two panels for each game, at least one: V above, the growth of each layer below."""
     columns = min(3, len(traces))
-    blocks = math.ceil(len(traces) / columns)
-    figure = style.sheet(18 + 76 * blocks)
-    panels = figure.subplots(2 * blocks, columns, squeeze=False)
-    for number, trace in enumerate(traces):
-        block, column = divmod(number, columns)
-        upper, lower = panels[2 * block : 2 * block + 2, column]
+    figure = style.sheet(18 + 76 * math.ceil(len(traces) / columns))
+    pairs = style.pairs(figure, len(traces), columns)
+    for number, (trace, (upper, lower)) in enumerate(zip(traces, pairs, strict=True)):
         last = _last_step(trace)
         upper.set_title(f"{GAMES[trace.game].title}: {trace.verdict}", loc="left")
-        _original(upper, trace.original["v"].loc[:last], style.ORIGINAL.colour)
-        _ours(upper, [one.curve["v"] for one in trace.runs], style.OURS.colour, style.OURS.label)
-        _show(upper, 0.0)
+        _measured(upper, trace, "v", last, style.OURS.label)
         _growth(lower, trace, last)
         for axes in (upper, lower):
             style.tidy(axes, 4)
             axes.set_xlim(0, last * _MILLIONS_PER_STEP)
         lower.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         lower.set_xlabel("emulator frames (millions)")
-        if column == 0:
+        if number % columns == 0:
             upper.set_ylabel("V: mean max-Q")
             lower.set_ylabel("growth of mean |weight|")
-    for number in range(len(traces), blocks * columns):
-        block, column = divmod(number, columns)
-        for axes in panels[2 * block : 2 * block + 2, column]:
-            axes.set_axis_off()
     style.legend(figure, 4, "upper")
     return figure
+
+
+def _measured(axes: Axes, trace: Trace, column: str, last: float, label: str) -> None:
+    """A column of the curves."""
+    _original(axes, trace.original[column].loc[:last], style.ORIGINAL.colour)
+    _ours(axes, [one.curve[column] for one in trace.runs], style.OURS.colour, label)
+    _show(axes, 0.0)
 
 
 def _growth(axes: Axes, trace: Trace, last: float) -> None:

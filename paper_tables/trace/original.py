@@ -1,7 +1,7 @@
 """What the released program logged of its own trainings (ledger row 31).
 
 A *curve*, here and in all of the trace, is a DataFrame indexed by ``step`` (agent decisions, of
-four emulator frames) with the columns ``CURVE``; NaN where nothing was logged.
+``FRAMES_PER_STEP`` each) with the columns ``CURVE``; NaN where nothing was logged.
 """
 
 from functools import cache
@@ -12,6 +12,7 @@ import pandas as pd
 from repro.records import LAYERS, STATISTICS
 
 _FOLDER = Path(__file__).parents[1] / "reference" / "curves"
+FRAMES_PER_STEP = 4
 LOGGED = (
     "v",
     "mean_abs_td_error",

@@ -162,13 +162,13 @@ def comparisons(ours: pd.DataFrame, theirs: pd.DataFrame) -> Iterator[Comparison
 
 def quantities(curve: pd.DataFrame) -> "dict[tuple[str, str], pd.Series[float]]":
     """What is compared of a curve, by kind and layer, where it was logged."""
-    found = {("v", ""): curve["v"].dropna()}
+    compared = {("v", ""): curve["v"].dropna()}
     for layer in LAYERS:
         mean = curve[f"{layer}_mean_abs_weight"].dropna()
-        found["first_weights", layer] = mean[mean.index <= _LEARNING_STARTS_STEPS]
-        found["mean_growth", layer] = _growth(mean)
-        found["largest_growth", layer] = _growth(curve[f"{layer}_max_abs_weight"].dropna())
-    return found
+        compared["first_weights", layer] = mean[mean.index <= _LEARNING_STARTS_STEPS]
+        compared["mean_growth", layer] = _growth(mean)
+        compared["largest_growth", layer] = _growth(curve[f"{layer}_max_abs_weight"].dropna())
+    return compared
 
 
 def _growth(weight: "pd.Series[float]") -> "pd.Series[float]":

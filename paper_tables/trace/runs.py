@@ -11,7 +11,6 @@ from paper_tables.collect import Results
 from paper_tables.reading import Run, read_setup
 from paper_tables.rows import RANDOM, UnsoundError, read_evaluations, read_learning
 from paper_tables.trace import original
-from repro.games import GAMES
 from repro.records import RunDirectoryError, runs
 
 
@@ -32,18 +31,13 @@ class Traced:
         """The newest row's."""
         return int(self.curve.index.max()) if len(self.curve) else 0
 
-    @property
-    def title(self) -> str:
-        """Such as "Pong, seed 0"."""
-        return f"{GAMES[self.run.game].title}, seed {self.run.seed}"
-
     def departures(self) -> list[str]:
         """Each setting that is not the released code's and bears on what is compared here."""
-        found = departures([self.run])
+        other = departures([self.run])
         replay = self.run.settings["agent"].get("replay_steps", 0)
         if replay >= self.last_step:  # nothing was forgotten yet
-            found.pop("agent.replay_steps", None)
-        return list(found.values())
+            other.pop("agent.replay_steps", None)
+        return list(other.values())
 
 
 def read(paths: Sequence[Path]) -> list[Traced]:
@@ -53,8 +47,8 @@ def read(paths: Sequence[Path]) -> list[Traced]:
         RunDirectoryError: saying in one line what is wrong and what to do.
     """
     unique = dict.fromkeys(folder for path in paths for folder in folders(path))
-    found = [_setup(folder) for folder in unique]
-    games = sorted({run.game for run in found})
+    ours = [_setup(folder) for folder in unique]
+    games = sorted({run.game for run in ours})
     if len(games) > 1:
         raise RunDirectoryError(
             f"runs of {len(games)} games ({', '.join(games)}); trace one game at a time, "
@@ -66,7 +60,7 @@ def read(paths: Sequence[Path]) -> list[Traced]:
             f"there is one on {', '.join(original.games())}"
         )
     curves = []
-    for run in found:
+    for run in ours:
         curve = traced(run)
         if curve is None:
             raise RunDirectoryError(

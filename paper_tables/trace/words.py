@@ -24,7 +24,6 @@ from repro.games import GAMES
 from repro.records import LAYERS
 from repro.system.disk import one_line
 
-_FRAMES_PER_STEP = 4
 _LATE_ROWS = 8  # of the table, after the steps that are judged
 _NAMES = {
     "v": "V",
@@ -69,8 +68,8 @@ def calibration(runs: Sequence[Traced]) -> Table:
             kind: max((c.distance for c in judged.compared if c.kind == kind), default=None)
             for kind in BOUNDS
         }
-        found = {"from": first.step, "first": first.quantity} if first else {}
-        rows.append({"run": str(one.run.path), "verdict": judged.verdict, **found, **largest})
+        row = {"run": str(one.run.path), "verdict": judged.verdict, **largest}
+        rows.append(row | ({"from": first.step, "first": first.quantity} if first else {}))
     columns = (
         Column("run", "run"),
         Column("verdict", "verdict"),
@@ -102,29 +101,31 @@ def as_json(trace: Trace) -> dict[str, Any]:
                 "departures": one.departures(),
                 "verdict": judged.verdict,
                 "apart": {name: late[0].step for name, late in judged.apart.items()},
-                "compared": [_values(row) for row in comparisons(one.curve, trace.original)],
+                "compared": [
+                    {
+                        **dataclasses.asdict(row),
+                        "distance": row.distance,
+                        "judged": row.step <= JUDGED_STEPS,
+                        "beyond": row.beyond,
+                    }
+                    for row in comparisons(one.curve, trace.original)
+                ],
             }
             for one, judged in zip(trace.runs, trace.judgements, strict=True)
         ],
     }
 
 
-def _values(one: Comparison) -> dict[str, Any]:
-    judged = one.step <= JUDGED_STEPS
-    return {
-        **dataclasses.asdict(one),
-        "distance": one.distance,
-        "judged": judged,
-        "beyond": one.beyond,
-    }
-
-
 def _said(trace: Trace, one: Traced, judged: Judgement) -> str:
     """The verdict on a run, why, and what its settings have to do with it."""
-    name, last = f"{one.title} ({one_line(one.run.path)})", one.last_step
+    name, last = f"{one.run.title} ({one_line(one.run.path)})", one.last_step
     if judged.verdict == "apart":
         lines = [f"{name}: apart from the original."]
-        lines += [f"  {_apart(late)}" for late in judged.apart.values()]
+        lines += [
+            f"  {_named(late[-1])}: {_numbers(late[-1])}; "
+            f"beyond its bound from step {late[0].step:,} on."
+            for late in judged.apart.values()
+        ]
     elif judged.verdict == "too short":
         logged = trace.original["v"].dropna().index
         enough = int(logged[logged >= ENOUGH_STEPS].min())
@@ -137,11 +138,6 @@ def _said(trace: Trace, one: Traced, judged: Judgement) -> str:
     if departures := one.departures():
         lines.append(f"  Not the settings of the released code: {'; '.join(departures)}.")
     return "\n".join(lines) + "\n"
-
-
-def _apart(late: Sequence[Comparison]) -> str:
-    first, last = late[0], late[-1]
-    return f"{_named(last)}: {_numbers(last)}; beyond its bound from step {first.step:,} on."
 
 
 def _named(one: Comparison) -> str:
@@ -157,6 +153,16 @@ def _numbers(one: Comparison) -> str:
     )
 
 
+def _pair(
+    name: str, title: str, theirs: "pd.Series[float]", ours: "pd.Series[float]", decimals: int
+) -> tuple[Column, Column]:
+    """The original's numbers beside ours."""
+    return (
+        Column(f"{name}_original", f"{title}, original", theirs.get, decimals),
+        Column(name, "ours", ours.get, decimals),
+    )
+
+
 def _curves(trace: Trace) -> Table:
     """Ours, a mean over runs, at the steps that the original logged; later, at some of them."""
     names = [name for name, _, _ in _CURVES]
@@ -165,35 +171,29 @@ def _curves(trace: Trace) -> Table:
     shared = theirs.index.intersection(mean.dropna(how="all").index)
     late = shared[shared > JUDGED_STEPS]
     chosen = np.unique(np.linspace(0, len(late) - 1, min(_LATE_ROWS, len(late))).astype(int))
-    steps = shared[shared <= JUDGED_STEPS].append(late[chosen])
     columns = [
         Column("step", "step", int, 0),
-        Column("frames", "frames", lambda step: step * _FRAMES_PER_STEP, 0),
+        Column("frames", "frames", lambda step: step * original.FRAMES_PER_STEP, 0),
     ]
     for name, title, decimals in _CURVES:
-        columns.append(Column(f"{name}_original", f"{title}, original", theirs[name].get, decimals))
-        columns.append(Column(name, "ours", mean[name].get, decimals))
+        columns += _pair(name, title, theirs[name], mean[name], decimals)
+    steps = shared[shared <= JUDGED_STEPS].append(late[chosen])
     return Table("trace", "", tuple(columns), list(steps))
 
 
 def _weights(trace: Trace) -> Table:
     """The last comparison of each layer that is judged, ours the mean over the runs there."""
-    rows = [
-        {"kind": row.kind, "layer": row.layer, "step": row.step, "original": row.original,
-         "ours": row.ours}
-        for judged in trace.judgements for row in judged.compared if row.layer
-    ]  # fmt: skip
-    logged = pd.DataFrame(rows, columns=["kind", "layer", "step", "original", "ours"])
-    means = logged.groupby(["kind", "layer", "step"])[["original", "ours"]].mean().reset_index()
-    last = means.groupby(["kind", "layer"]).last()
-    step = int(logged["step"].max()) if len(logged) else 0
+    compared = pd.DataFrame(
+        [row for judged in trace.judgements for row in judged.compared if row.layer],
+        columns=["kind", "layer", "step", "original", "ours"],
+    )
+    by_step = compared.groupby(["kind", "layer", "step"])[["original", "ours"]].mean()
+    last = by_step.reset_index().groupby(["kind", "layer"]).last()
+    step = int(compared["step"].max()) if len(compared) else 0
     columns = [
         Column("layer", f"layer, step {step:,}", lambda layer: layer.replace("_", " ")),
     ]
     for kind, title, decimals, unit in _WEIGHTS:
         known = unit * last.reindex(pd.MultiIndex.from_product([[kind], LAYERS])).loc[kind]
-        columns.append(
-            Column(f"{kind}_original", f"{title}, original", known["original"].get, decimals)
-        )
-        columns.append(Column(kind, "ours", known["ours"].get, decimals))
+        columns += _pair(kind, title, known["original"], known["ours"], decimals)
     return Table("weights", "", tuple(columns), LAYERS)

@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from paper_tables import ablations, summary, tables
-from paper_tables.collect import Problem, collect
+from paper_tables.collect import collect
 from paper_tables.render import Column, Table
 from paper_tables.report import Picture, report
+from paper_tables.rows import Problem
 from repro.games import GAMES
 
 SVG = (
