@@ -12,9 +12,13 @@ from repro.system.disk import one_line
 
 FULL_LENGTH_FRAMES = 200_000_000  # 50 million steps: ledger row 23
 # Settings that the random player has no use for, but its repeat: ledger row 26.
-_RANDOM_PLAYS = ("protocol.minimal_actions", "protocol.noop_max_frames",
-                 "protocol.eval_cap_frames", "protocol.sticky_probability",
-                 "protocol.game_rules")  # fmt: skip
+_RANDOM_PLAYS = (
+    "protocol.minimal_actions",
+    "protocol.noop_max_frames",
+    "protocol.eval_cap_frames",
+    "protocol.sticky_probability",
+    "protocol.game_rules",
+)
 
 
 def caveats(
@@ -30,10 +34,22 @@ def caveats(
         wanted: settings that should not be those of the released code; ``None`` as a value
             lets any be.
     """
+    said = departures(results.runs, wanted).values()
+    shorter: dict[int, set[str]] = {}
+    for run in results.runs:
+        if run.finished and run.preset != RANDOM and run.train_frames != full_frames:
+            shorter.setdefault(run.train_frames, set()).add(GAMES[run.game].title)
+    unfinished = [
+        f"{GAMES[run.game].title} seed {run.seed}" for run in results.runs if not run.finished
+    ]
     return [
-        *_departures(results, wanted or {}),
-        *_lengths(results, full_frames),
-        *_unfinished(results),
+        *([f"Not the settings of the released code: {'; '.join(said)}."] if said else []),
+        *(
+            f"Trained for {frames:,} emulator frames instead of {full_frames:,}: "
+            f"{', '.join(sorted(titles))}."
+            for frames, titles in sorted(shorter.items())
+        ),
+        *([f"Unfinished, and not counted: {', '.join(unfinished)}."] if unfinished else []),
         *(f"Left out: {problem}." for problem in results.fatal),
     ]
 
@@ -62,26 +78,3 @@ def departures(runs: Sequence[Run], wanted: Mapping[str, object] | None = None) 
             name = titles.get(field, field.split(".")[1])
             said[field] = f"{name} {' or '.join(sorted(other))} (there {code})"
     return said
-
-
-def _departures(results: Results, wanted: Mapping[str, object]) -> list[str]:
-    said = departures(results.runs, wanted).values()
-    return [f"Not the settings of the released code: {'; '.join(said)}."] if said else []
-
-
-def _lengths(results: Results, full_frames: int) -> list[str]:
-    """Name the finished runs that did not train as long as the paper's."""
-    by_frames: dict[int, set[str]] = {}
-    for run in results.runs:
-        if run.finished and run.preset != RANDOM and run.train_frames != full_frames:
-            by_frames.setdefault(run.train_frames, set()).add(GAMES[run.game].title)
-    return [
-        f"Trained for {frames:,} emulator frames instead of {full_frames:,}: "
-        f"{', '.join(sorted(titles))}."
-        for frames, titles in sorted(by_frames.items())
-    ]
-
-
-def _unfinished(results: Results) -> list[str]:
-    names = [f"{GAMES[run.game].title} seed {run.seed}" for run in results.runs if not run.finished]
-    return [f"Unfinished, and not counted: {', '.join(names)}."] if names else []

@@ -33,28 +33,39 @@ def _natural(text: str) -> int:
 # What several commands take, by name.
 _ARGUMENTS: dict[str, dict[str, Any]] = {
     "suite": {
-        "nargs": "?", "type": Path, "default": Path("results/nature"), "metavar": "SUITE",
+        "nargs": "?",
+        "type": Path,
+        "default": Path("results/nature"),
+        "metavar": "SUITE",
         "help": "folder of the trained runs [default results/nature]",
     },
     "--random": {
-        "type": Path, "metavar": "SUITE",
+        "type": Path,
+        "metavar": "SUITE",
         "help": f"runs of the random player [default {_RANDOM}, if there]",
     },
     "--ablations": {
-        "type": Path, "metavar": "FOLDER",
+        "type": Path,
+        "metavar": "FOLDER",
         "help": "a suite per variant: replay_and_target, replay_no_target, no_replay_target, "
         f"no_replay_no_target, linear_network [default {_ABLATIONS}, if there]",
     },
     "--baseline": {
-        "choices": list(BASELINES), "default": "nature2015",
+        "choices": list(BASELINES),
+        "default": "nature2015",
         "help": "whose human is 100%% [default nature2015, the 2015 tester]",
     },
     "--also": {
-        "nargs": "+", "choices": ALSO, "default": (), "metavar": "COLUMN",
+        "nargs": "+",
+        "choices": ALSO,
+        "default": (),
+        "metavar": "COLUMN",
         "help": f"further published columns of Table 2: {', '.join(ALSO)}",
     },
     "--seed": {
-        "type": _natural, "default": 0, "metavar": "N",
+        "type": _natural,
+        "default": 0,
+        "metavar": "N",
         "help": "of the bootstrap; the same gives the same intervals [default 0]",
     },
     "--leave-out-damaged": {
@@ -62,14 +73,13 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
         "help": "go on without runs that are damaged or of another protocol, and say so",
     },
     "--games": {
-        "nargs": "+", "default": (), "metavar": "GAME",
+        "nargs": "+",
+        "default": (),
+        "metavar": "GAME",
         "help": "games of the curves [default: those that were run]",
     },
-}  # fmt: skip
+}
 _OF_BOOTSTRAPS = ("--baseline", "--seed", "--leave-out-damaged")
-_OF_TABLES = (
-    "suite", "--random", "--ablations", "--baseline", "--also", "--seed", "--leave-out-damaged",
-)  # fmt: skip
 
 
 def _add(parser: argparse.ArgumentParser, *names: str) -> None:
@@ -103,11 +113,15 @@ def paper_tables(
 
 def add_tables(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     """`repro tables`."""
-    _add(parser, *_OF_TABLES)
+    _add(parser, *(name for name in _ARGUMENTS if name != "--games"))
     parser.add_argument(
-        "--formats", nargs="+", choices=FORMATS, default=FORMATS, metavar="FORMAT",
+        "--formats",
+        nargs="+",
+        choices=FORMATS,
+        default=FORMATS,
+        metavar="FORMAT",
         help=f"of {', '.join(FORMATS)} [default all]",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--out", type=Path, metavar="PATH", help="where to write [default SUITE/tables]"
     )
@@ -154,7 +168,7 @@ def add_figures(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
 
 def add_report(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     """`repro report`."""
-    _add(parser, *_OF_TABLES, "--games")
+    _add(parser, *_ARGUMENTS)
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="the page [default SUITE/report.html]"
     )
@@ -185,14 +199,19 @@ def add_trace(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
         "progress. The rule is in docs/trace.md."
     )
     parser.add_argument(
-        "runs", nargs="+", type=Path, metavar="RUN",
+        "runs",
+        nargs="+",
+        type=Path,
+        metavar="RUN",
         help="runs of one game, or folders of them, such as results/nature/pong",
-    )  # fmt: skip
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
-        "--out", type=Path, metavar="FOLDER",
+        "--out",
+        type=Path,
+        metavar="FOLDER",
         help="where trace-GAME.svg and .png go [default SUITE/figures of the first run]",
-    )  # fmt: skip
+    )
     parser.add_argument("--no-figure", action="store_true", help="draw nothing")
 
     def run(options: argparse.Namespace) -> int:

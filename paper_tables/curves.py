@@ -207,10 +207,7 @@ def _references(
         (game.title, 7 if indent else 8, 14),
         ("   ".join(texts), 6.5, 5),
     ):
-        axes.annotate(
-            text, (0, 1), xytext=(indent, height), xycoords="axes fraction",
-            textcoords="offset points", fontsize=points,
-        )  # fmt: skip
+        style.note(axes, text, (0, 1), (indent, height), "axes fraction", fontsize=points)
 
 
 def _finish(axes: Axes, results: Results, game: str) -> None:

@@ -46,20 +46,34 @@ def normalised_bars(results: Results, baseline: str = "nature2015") -> Figure:
     axes = figure.subplots()
     rows = np.arange(len(order))
     axes.barh(
-        rows - 0.26, [dqn[game] for game in order], 0.36,
-        color=style.DQN.colour, label=style.DQN.label,
-    )  # fmt: skip
+        rows - 0.26,
+        [dqn[game] for game in order],
+        0.36,
+        color=style.DQN.colour,
+        label=style.DQN.label,
+    )
     axes.barh(
-        rows + 0.03, [linear.get(game, np.nan) for game in order], 0.22,
-        color="0.85", edgecolor="0.45", linewidth=0.3, hatch="//////", label=style.LINEAR.label,
-    )  # fmt: skip
+        rows + 0.03,
+        [linear.get(game, np.nan) for game in order],
+        0.22,
+        color="0.85",
+        edgecolor="0.45",
+        linewidth=0.3,
+        hatch="//////",
+        label=style.LINEAR.label,
+    )
     run = [row for row in rows if order[row] in ours]
     mean, low, high = np.array([ours[order[row]] for row in run]).reshape(-1, 3).T
     axes.errorbar(
-        mean, np.array(run) + 0.26, xerr=np.nan_to_num([mean - low, high - mean]), fmt="D",
-        color=style.OURS.colour, markersize=2.6, elinewidth=0.8,
+        mean,
+        np.array(run) + 0.26,
+        xerr=np.nan_to_num([mean - low, high - mean]),
+        fmt="D",
+        color=style.OURS.colour,
+        markersize=2.6,
+        elinewidth=0.8,
         label=f"ours, 95% interval: {len(run)} of {len(order)} games run{_shortened(results)}",
-    )  # fmt: skip
+    )
     printed = np.array([*dqn.values(), *linear.values()])
     left = _percent_axis(axes, np.concatenate([printed, mean, low, high]))
     beyond = np.array(run)[np.fmin(mean, low) < left]
@@ -137,24 +151,26 @@ def _percent_axis(axes: Axes, percents: Floats) -> float:
 def _divide(axes: Axes, row: float) -> None:
     """Part the games at human level or above from those below."""
     axes.axhline(row, color="0.2", linewidth=0.8)
-    place: dict[str, Any] = {
-        "ha": "right", "color": "0.2", "fontsize": 7.5, "fontstyle": "italic",
+    look: dict[str, Any] = {
+        "ha": "right",
+        "color": "0.2",
+        "fontsize": 7.5,
+        "fontstyle": "italic",
         "path_effects": [withStroke(linewidth=2.5, foreground="white")],
-    }  # fmt: skip
+    }
     above = f"at human level or above ({HUMAN_LEVEL_PERCENT:.0f}% or more)"
     across = axes.get_yaxis_transform()
-    axes.text(0.99, row - 0.2, above, va="bottom", transform=across, **place)
-    axes.text(0.99, row + 0.2, "below human level", va="top", transform=across, **place)
+    axes.text(0.99, row - 0.2, above, va="bottom", transform=across, **look)
+    axes.text(0.99, row + 0.2, "below human level", va="top", transform=across, **look)
 
 
 def _number_column(axes: Axes, right_points: float, title: str, values: list[float]) -> None:
     """Write values in percent beside the bars, so far to the right of the axes."""
     texts = ["\u2013" if np.isnan(value) else style.minus(f"{value:z,.0f}") for value in values]
     for row, text in enumerate([title, *texts], start=-1):
-        axes.annotate(
-            text, (1, row), xycoords=axes.get_yaxis_transform(), xytext=(right_points, 0),
-            textcoords="offset points", ha="right", va="center", fontsize=6.5,
-        )  # fmt: skip
+        inside = axes.get_yaxis_transform()
+        look = {"ha": "right", "va": "center", "fontsize": 6.5}
+        style.note(axes, text, (1, row), (right_points, 0), inside, **look)
 
 
 @matplotlib.rc_context(style.STYLE)
@@ -196,14 +212,25 @@ def performance_profiles(results: Results, baseline: str = "nature2015", seed: i
             continue
         interval = aggregate.bootstrap(metric, list(scores.values()), np.random.default_rng(seed))
         axes.plot(
-            bounds, interval.value, drawstyle="steps-post", color=series.colour, linestyle=line,
-            linewidth=1.6 if series is style.OURS else 1.1, label=label,
-        )  # fmt: skip
+            bounds,
+            interval.value,
+            drawstyle="steps-post",
+            color=series.colour,
+            linestyle=line,
+            linewidth=1.6 if series is style.OURS else 1.1,
+            label=label,
+        )
         if np.isfinite(interval.low).all():
             axes.fill_between(
-                bounds, interval.low, interval.high, step="post", color=series.colour, alpha=0.2,
-                linewidth=0, label=f"{series.label}, 95% interval",
-            )  # fmt: skip
+                bounds,
+                interval.low,
+                interval.high,
+                step="post",
+                color=series.colour,
+                alpha=0.2,
+                linewidth=0,
+                label=f"{series.label}, 95% interval",
+            )
     if not ours:
         axes.plot([], [], " ", label="ours: not run")
     axes.set_xscale("symlog", linthresh=1.0, linscale=1.5)

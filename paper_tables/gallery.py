@@ -97,14 +97,18 @@ def _inspected(run: Run) -> Iterator[Plate]:
     for key, title, place, drawing in (
         ("fig4", "Map of the last hidden layer by t-SNE", "Fig. 4", inspected.embedding),
         (
-            "values", "Value along a stretch of play", "Extended Data Fig. 2a",
+            "values",
+            "Value along a stretch of play",
+            "Extended Data Fig. 2a",
             inspected.value_stretch,
         ),
         (
-            "actions", "Action values at four moments", "Extended Data Fig. 2b",
+            "actions",
+            "Action values at four moments",
+            "Extended Data Fig. 2b",
             inspected.action_values,
         ),
-    ):  # fmt: skip
+    ):
         yield Plate(
             f"{key}-{run.game}-seed-{run.seed}",
             f"{title}, {run.title} ({place})",

@@ -78,11 +78,9 @@ def embedding(folder: Path) -> Figure:
         panel = _axes(figure, lower_left, _SCREEN)
         _show(panel, inspection.screen(inspection.screens[index]), colours.to_rgba(value))
         below = slots[slot][1] < corner[1]
-        panel.annotate(
-            text(value), (0.5, 0 if below else 1), xytext=(0, -2 if below else 2),
-            xycoords="axes fraction", textcoords="offset points", ha="center",
-            va="top" if below else "bottom",
-        )  # fmt: skip
+        edge, away, side = (0, -2, "top") if below else (1, 2, "bottom")
+        place = (0.5, edge)
+        style.note(panel, text(value), place, (0, away), "axes fraction", ha="center", va=side)
         nearest = np.clip(targets[index], lower_left, lower_left + _SCREEN)
         line = np.array([nearest, targets[index]]) / _PAGE
         figure.add_artist(Line2D(*line.T, color="0.25", linewidth=0.5))
@@ -131,10 +129,9 @@ def value_stretch(folder: Path) -> Figure:
     for index, (frame, value) in enumerate(marked):
         number = str(index + 1)
         high = value > stretch["value"].mean()
-        axes.annotate(
-            number, (frame, value), xytext=(0, 4 if high else -4), textcoords="offset points",
-            ha="center", va="bottom" if high else "top", fontsize=8, fontweight="bold",
-        )  # fmt: skip
+        away, side = (4, "bottom") if high else (-4, "top")
+        look = {"ha": "center", "va": side, "fontsize": 8, "fontweight": "bold"}
+        style.note(axes, number, (frame, value), (0, away), **look)
         panel = figure.add_subplot(grid[1, index])
         _show(panel, inspection.screen(inspection.marks[index]))
         panel.set_title(f"{number}: {text(value)}")

@@ -7,7 +7,7 @@ action values: expected discounted sums of clipped rewards.
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,8 @@ _MOST_PIXELS = 4_096  # the emulator's screens have 210 by 160
 _MOST_STEPS = 1_000_000  # of a stretch of play
 _MOST_ACTIONS, _ACTION_LETTERS = 18, 32
 _MOST_MARKS, _MOST_SCREENS = 16, 64
+
+_TOLD = {"run_seed": int, "weights": Literal["best", "last"], "weights_step": int}
 
 Kind = TypeVar("Kind", int, str)
 
@@ -85,14 +87,12 @@ def load(folder: Path) -> Inspection:
         actions = _items(told["actions"], str, _MOST_ACTIONS)
         marks = _items(told["marks"], int, _MOST_MARKS)
         screens = _items(told["screens"], int, _MOST_SCREENS)
-        check("run_seed", told["run_seed"], int)
-        check("weights_step", told["weights_step"], int)
+        for name, kind in _TOLD.items():
+            check(name, told[name], kind)
         if not start < stop <= start + _MOST_STEPS:
             raise ValueError(f"a stretch from {start:,} to {stop:,}")
         if len(set(actions)) < len(actions) or max(map(len, actions)) > _ACTION_LETTERS:
             raise ValueError("no such actions")
-        if told["weights"] not in ("best", "last"):
-            raise ValueError("no such weights")
         run = folder.parent
         if (told["game"], f"seed-{told['run_seed']}") != (run.parent.name, run.name):
             raise ValueError("of another run")

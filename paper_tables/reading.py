@@ -14,7 +14,7 @@ from paper_tables.rows import (
     UnsoundError,
     beyond,
     read_evaluations,
-)  # fmt: skip
+)
 from repro.config import ConfigError, check, check_types, completed
 from repro.config.checks import LARGEST
 from repro.games import GAMES
@@ -23,9 +23,16 @@ from repro.storage import done as marker
 
 _FRAMES_PER_STEP = 4  # where a run does not say
 _PROVENANCE = {
-    "time": str, "device": str, "threads": int, "processor": str, "rom_md5": str, "commit": str,
-    "dirty": bool, "libraries": dict, "continued": list,
-}  # fmt: skip
+    "time": str,
+    "device": str,
+    "threads": int,
+    "processor": str,
+    "rom_md5": str,
+    "commit": str,
+    "dirty": bool,
+    "libraries": dict,
+    "continued": list,
+}
 
 
 @dataclass(frozen=True)

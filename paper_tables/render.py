@@ -177,16 +177,19 @@ def _escape_markdown(text: str) -> str:
 PAGE = Path(__file__).parent / "page"
 _ROWS_AT_FULL_SIZE = 35  # that fit on a landscape page in LaTeX
 _LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
-    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": r"\textless{}", ">": r"\textgreater{}", "[": "{[}",  # or a row's end takes it for its own
-}  # fmt: skip
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "[": "{[}",  # or a row's end takes it for its own
+}
 
 
 def _escape_latex(value: object) -> str:
     """Also what stops LaTeX, which has no letters beyond the first 256."""
     known = one_line(value).encode("latin-1", "replace").decode("latin-1")
-    return "".join(_LATEX.get(character, character) for character in known)
+    return re.sub(r"[&%$#_{}\\~^<>\[]", lambda one: _LATEX.get(one[0], f"\\{one[0]}"), known)
 
 
 def _escape_html(value: object) -> Markup:

@@ -30,9 +30,11 @@ _CATEGORIES = {
 _COUNTS = ("step", "episode", "seed", "frames")
 _TRUTHS = ("truncated", "completed")
 _TYPES: dict[str, Any] = {
-    **dict.fromkeys(_CATEGORIES, "category"), **dict.fromkeys(_COUNTS, "int64"),
-    **dict.fromkeys(_TRUTHS, "bool"), "return": "float64",
-}  # fmt: skip
+    **dict.fromkeys(_CATEGORIES, "category"),
+    **dict.fromkeys(_COUNTS, "int64"),
+    **dict.fromkeys(_TRUTHS, "bool"),
+    "return": "float64",
+}
 _KEY = ["kind", "weights", "step", "episode"]
 _MEASURED = LEARNING[LEARNING.index("mean_max_q") : -1]  # what figures draw
 _NAMED_AT_MOST = 20  # bad lines of one file
@@ -94,15 +96,15 @@ def read_evaluations(path: Path, growing: bool = False) -> pd.DataFrame:
         counts = table[list(_COUNTS)]
         sound = (
             tuple(table.columns) == EVALUATIONS
-            and all(set(table[n].cat.categories) <= set(_CATEGORIES[n].categories)
-                    for n in _CATEGORIES)
+            and set(table["kind"].cat.categories) <= set(_CATEGORIES["kind"].categories)
+            and set(table["weights"].cat.categories) <= set(_CATEGORIES["weights"].categories)
             and bool(table.notna().all(axis=None))
             and bool((table["return"].abs() <= LARGEST_VALUE).all())
             and bool(((counts >= 0) & (counts <= LARGEST)).all(axis=None))
             and not bool((table["completed"] < (table["kind"] == "final")).any())
             and not bool(table.duplicated(_KEY).any())
             and text.endswith("\n")
-        )  # fmt: skip
+        )
     except (ValueError, KeyError, OverflowError, OSError):  # pandas' own errors are ValueErrors
         sound = False
     if sound:

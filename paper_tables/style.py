@@ -82,6 +82,11 @@ def tidy(axes: Axes, ticks: int = 5) -> None:
         axis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
 
 
+def note(axes: Axes, text: str, place: Any, points: Any, inside: Any = "data", **look: Any) -> None:
+    """Write a text so many points to the right and above of a place in coordinates ``inside``."""
+    axes.annotate(text, place, points, inside, "offset points", **look)
+
+
 def minus(text: str) -> str:
     """Write a number's minus as on the axes; a hyphen is shorter."""
     return text.replace("-", "\u2212")

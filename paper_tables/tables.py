@@ -155,8 +155,21 @@ def scores(
 
 def brief(table: Table) -> Table:
     """Only the games of Table 2 that were run, and the columns that say how they went."""
-    names = ["game", "title", "random", "human", "dqn", "dqn_sd", "ours", "ours_episode_sd",
-             "seeds", "train_frames", "dqn_percent", "ours_percent", "verdict"]  # fmt: skip
+    names = [
+        "game",
+        "title",
+        "random",
+        "human",
+        "dqn",
+        "dqn_sd",
+        "ours",
+        "ours_episode_sd",
+        "seeds",
+        "train_frames",
+        "dqn_percent",
+        "ours_percent",
+        "verdict",
+    ]
     frame = table.frame
     return Table(
         "summary",

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 import pandas as pd
@@ -112,19 +113,21 @@ def _last_step(trace: Trace) -> float:
 def _original(axes: Axes, values: "pd.Series[float]", colour: str) -> None:
     values = values.dropna()
     label = style.ORIGINAL.label if colour == style.ORIGINAL.colour else None
-    axes.plot(
-        _millions(values), values, color=colour, lw=0.9, ls=style.ORIGINAL.line, zorder=3,
-        marker=_marker(values), markersize=2.5, label=label,
-    )  # fmt: skip
+    look: dict[str, Any] = {
+        "color": colour,
+        "lw": 0.9,
+        "ls": style.ORIGINAL.line,
+        "zorder": 3,
+        "markersize": 2.5,
+    }
+    axes.plot(_millions(values), values, **look, marker=_marker(values), label=label)
 
 
 def _ours(axes: Axes, runs: "list[pd.Series[float]]", colour: str, label: str) -> None:
     """The mean of the runs that came so far, and their range."""
     rows = pd.concat(runs, axis=1).dropna(how="all").sort_index()
-    axes.plot(
-        _millions(rows), rows.mean(axis=1), color=colour, lw=1.3, ls=style.OURS.line,
-        marker=_marker(rows), markersize=3, label=label,
-    )  # fmt: skip
+    look: dict[str, Any] = {"color": colour, "lw": 1.3, "ls": style.OURS.line, "markersize": 3}
+    axes.plot(_millions(rows), rows.mean(axis=1), **look, marker=_marker(rows), label=label)
     if len(runs) > 1:
         band = "ours, least to largest" if colour == style.OURS.colour else None
         low, high = rows.min(axis=1), rows.max(axis=1)
