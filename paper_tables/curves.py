@@ -114,7 +114,8 @@ def _values(results: Results, game: str) -> pd.DataFrame:
     for number, run in enumerate(results.runs):
         if run.game != game:
             continue
-        logged = read_learning(run.path / "learning.csv").dropna(subset="mean_max_q")
+        columns = ["frames", "mean_max_q"]
+        logged = read_learning(run.path / "learning.csv", columns).reindex(columns=columns).dropna()
         apart = math.ceil(run.train_frames / 400) or 1
         place = logged["frames"] // apart
         part = logged[["frames"]].assign(

@@ -4,7 +4,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,19 +124,22 @@ def read_evaluations(path: Path, growing: bool = False) -> pd.DataFrame:
     )
 
 
-def read_learning(path: Path) -> pd.DataFrame:
-    """Read ``frames`` and what was measured of a learning.csv, by step, in its complete rows.
+def read_learning(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Read the complete rows of a learning.csv, by step; NaN where a cell is empty.
 
-    NaN where a cell is empty. Runs of before version 0.2 lack most columns.
+    Args:
+        path: the file; need not be there.
+        columns: those wanted. One that the file has not, as runs of before version 0.2, is left
+            out.
 
     Raises:
         RunDirectoryError: naming the file, if a row is damaged or there twice.
     """
     rows = read_rows(path) if path.exists() else []
-    columns = [name for name in ("step", "frames", *_MEASURED) if not rows or name in rows[0]]
+    names = ["step", *(name for name in columns if not rows or name in rows[0])]
     try:
-        cells = [[_logged(row[name]) for name in columns] for row in rows]
-        table = pd.DataFrame(cells, columns=columns, dtype="float64")
+        cells = [[_logged(row[name]) for name in names] for row in rows]
+        table = pd.DataFrame(cells, columns=names, dtype="float64")
         table = table.astype({"step": "int64"}).set_index("step")
     except (KeyError, ValueError) as error:
         raise RunDirectoryError(f"{path} is damaged: {error}") from error
@@ -153,7 +156,7 @@ def _logged(cell: str) -> float:
 
 
 def learning_problems(path: Path) -> list[Problem]:
-    """Name the rows of a learning.csv that cannot be drawn; none if there is no file."""
+    """Name the rows of a learning.csv that cannot be drawn; none if it has not been begun."""
     last = -1
 
     def backwards(row: dict[str, str]) -> str | None:
@@ -162,7 +165,8 @@ def learning_problems(path: Path) -> list[Problem]:
         return None if last > before else f"step {row['step']} does not follow step {before}"
 
     known = (LEARNING, LEARNING_BEFORE_0_2)
-    return _problems(path, known, backwards) if path.exists() else []
+    begun = path.exists() and path.stat().st_size > 0
+    return _problems(path, known, backwards) if begun else []
 
 
 def beyond(path: Path, episodes: pd.DataFrame, train_steps: int) -> list[Problem]:

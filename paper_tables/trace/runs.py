@@ -76,10 +76,10 @@ def traced(run: Run) -> Traced | None:
     Raises:
         RunDirectoryError: naming the file that is damaged.
     """
-    logged = read_learning(run.path / "learning.csv")
-    if not set(original.LOGGED) <= set(logged.columns):
+    logged = read_learning(run.path / "learning.csv", original.LOGGED)
+    if tuple(logged.columns) != original.LOGGED:
         return None
-    curve = logged[list(original.LOGGED)].join(_scores(run), how="outer").sort_index()
+    curve = logged.join(_scores(run), how="outer").sort_index()
     return Traced(run, curve)
 
 

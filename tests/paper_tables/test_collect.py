@@ -5,7 +5,8 @@ import json
 import pytest
 
 from paper_tables.collect import collect, protocol_mixture
-from repro.records import RunDirectoryError
+from paper_tables.rows import learning_problems
+from repro.records import LEARNING, RunDirectoryError
 
 
 def problems(results):
@@ -342,3 +343,30 @@ def test_a_setting_that_an_older_run_does_not_know_is_no_difference(suite):
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(RunDirectoryError, match="no run at or below"):
         collect(tmp_path)
+
+
+HEAD = "step,frames,updates,epsilon,loss,mean_max_q,frames_per_second\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (None, []),
+        ("", []),
+        (HEAD, []),
+        (f"{HEAD}1,4,0,1.0,,,9\n2,8,0,1.0,inf,0.5,nan\n", []),  # losses are not drawn
+        (f"{HEAD}1,4,0\n", [(2, "3 cells instead of 7")]),
+        (f"{HEAD}2,8,0,1.0,,,9\n2,x,0,1.0,,,9\n1,4,0,1.0,,1e13,9\n1,4,0,1.0,,,9\n0,0", [
+            (3, "frames 'x' is not a whole number"),
+            (4, "mean_max_q '1e13' is not a finite number, or beyond any"),
+            (5, "step 1 does not follow step 2"),
+            (6, "the line was cut short"),
+        ]),
+        ("steps,frames\n1,4\n", [(1, f"the columns are not {','.join(LEARNING)}")]),
+    ],
+)  # fmt: skip
+def test_rows_of_learning_that_cannot_be_drawn_are_named(tmp_path, text, expected):
+    path = tmp_path / "learning.csv"
+    if text is not None:
+        path.write_text(text)
+    assert [(one.line, one.what) for one in learning_problems(path)] == expected
