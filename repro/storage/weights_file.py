@@ -1,5 +1,6 @@
 """Weights of a network, as safetensors: nothing in them can run code when they are loaded."""
 
+import json
 from pathlib import Path
 
 import safetensors
@@ -31,9 +32,18 @@ def save(path: Path, network: nn.Module, step: int, score: float | None = None) 
     """
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     chosen = {} if score is None else {"score": repr(score)}
-    data = safetensors.torch.save(tensors, {"step": str(step), **chosen})
+    data = _ordered(safetensors.torch.save(tensors, {"step": str(step), **chosen}))
     records.write_atomic(path, data)
     return data
+
+
+def _ordered(data: bytes) -> bytes:
+    """The same file with its metadata sorted: the library writes them in an order of chance."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    return data[:8] + text.ljust(end - 8) + data[end:]
 
 
 def load(path: Path, network: nn.Module) -> int:

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors
 import torch
 import zstandard
+from torch import nn
 
 from repro import records
 from repro.networks import LinearNetwork, NatureCNN
@@ -767,3 +769,13 @@ def test_missing_and_damaged_weights_are_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(WeightsError, match="restore or remove"):
         weights_file.load(path, NatureCNN(4))
+
+
+def test_weights_with_a_score_are_the_same_bytes_each_time(tmp_path):
+    """The library's own order of metadata differs from call to call."""
+    network = nn.Linear(3, 2)
+    made = {weights_file.save(tmp_path / "best.safetensors", network, 7, -1.5) for _ in range(40)}
+    assert len(made) == 1
+    assert weights_file.load(tmp_path / "best.safetensors", nn.Linear(3, 2)) == 7
+    with safetensors.safe_open(tmp_path / "best.safetensors", "numpy") as file:
+        assert file.metadata() == {"step": "7", "score": "-1.5"}
