@@ -33,8 +33,10 @@ def from_dict(values: dict[str, Any]) -> Config:
     Raises:
         ConfigError: when a field is missing, unknown, of another type or out of range.
     """
+    if not isinstance(values, dict):
+        raise ConfigError(f"not a configuration of this version: {values!r}")
+    values = completed(values)
     try:
-        values = completed(values)
         return Config(
             environment=values["environment"],
             protocol=_part(Protocol, values["protocol"], "protocol."),

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from repro import records
+from repro import experiment, records
 from repro.storage import checkpoint, directory, segments
 from repro.system import disk
 from repro.training import session, trackers
@@ -611,8 +611,10 @@ def test_a_loss_that_is_no_number_leaves_what_is_known_of_it(capfd, tmp_path):
     # The last good checkpoint is there, and can be used.
     assert checkpoint.newest_step(path / "checkpoint") < step
     run = make_run(seed=SEED, learning_rate=1e38, td_error_clip=0.0, checkpoint_every_steps=10)
-    with directory.RunDirectory(path, run.identity()) as place, pytest.raises(KilledError):  # noqa: SIM117
-        with session.Training(run, place, StopAt(1, kill=True), "cpu", False) as made:
+    with directory.RunDirectory(path, run.identity()) as place, pytest.raises(KilledError):
+        envs = experiment.make_envs(run)
+        parts = experiment.assemble(run, envs.train)
+        with session.Training(run, place, envs, parts, StopAt(1, kill=True), False) as made:
             made.run()
     assert step < STEPS
 
@@ -652,8 +654,8 @@ def drop(where):
 
 CRAFTED = {
     **{f"no {name}": drop(name) for name in (
-        "agent", "loop", "queue", "env", "episodes", "learning", "best", "scoring", "tables",
-        "agent.network", "loop.action", "learning.heldout", "learning.updates",
+        "agent", "loop", "queue", "player", "episodes", "learning", "best", "scoring", "tables",
+        "agent.network", "loop.action", "player.env", "learning.heldout", "learning.updates",
     )},
     **{f"{where} {value!r:.20}": put(where, value) for where, value in (
         ("loop.step", "7"), ("loop.step", -1), ("loop.step", 10**9), ("loop.step", 1.5),
@@ -666,7 +668,8 @@ CRAFTED = {
         ("agent.optimiser", {"7": {}}), ("agent.optimiser", {"0": {"mean": 1}}),
         ("best.score", "high"), ("best.weights", [1, 2]), ("player.observation", [0]),
         ("best.evaluated_step", -5), ("scoring.games", [{"score": 1}]), ("scoring.games", {"a": 1}),
-        ("scoring.step", None), ("env.game", 7), ("env.emulator", None), ("env.generator", {}),
+        ("scoring.step", None), ("player.env.game", 7), ("player.env.emulator", None),
+        ("player.env.generator", {}),
         ("tables", {}), ("tables", None), ("loop", []), ("agent", None),
     )},
 }  # fmt: skip

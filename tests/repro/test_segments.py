@@ -325,7 +325,7 @@ def test_disk_use_stays_bounded_over_50_million_steps(tmp_path, monkeypatch):
     every, capacity = chosen.training.checkpoint_every_steps, chosen.agent.replay_steps
     assert every % segments.STEPS  # so that there are segments begun and not yet filled
     monkeypatch.setattr(os, "fsync", lambda _: None)  # 50,000 times: most of the time it took
-    memory = BulkMemory(capacity, SHAPE, 4, np.random.default_rng(0))
+    memory = BulkMemory(capacity, SHAPE, 4, np.random.default_rng(0), discount=0.99)
     folder = tmp_path / "checkpoint"
     checkpoints = Checkpoints(folder, {})
     sizes, written = [], 0
@@ -348,6 +348,6 @@ def test_disk_use_stays_bounded_over_50_million_steps(tmp_path, monkeypatch):
     assert len(needed) <= (capacity + every) // 2_000 + 1
     assert written == 25_000
     assert max(sizes[10:]) < 1.1 * min(sizes[10:])
-    other = BulkMemory(capacity, SHAPE, 4, np.random.default_rng(1))
+    other = BulkMemory(capacity, SHAPE, 4, np.random.default_rng(1), discount=0.99)
     assert Checkpoints(folder, {}).load(other).step == 50_000_000
     same(other, memory)
