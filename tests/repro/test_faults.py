@@ -611,9 +611,9 @@ def test_a_loss_that_is_no_number_leaves_what_is_known_of_it(capfd, tmp_path):
     # The last good checkpoint is there, and can be used.
     assert checkpoint.newest_step(path / "checkpoint") < step
     run = make_run(seed=SEED, learning_rate=1e38, td_error_clip=0.0, checkpoint_every_steps=10)
-    with directory.RunDirectory(path, run.identity()) as place, pytest.raises(KilledError):
-        envs = experiment.make_envs(run)
-        parts = experiment.assemble(run, envs.train)
+    envs = experiment.make_envs(run)
+    parts = experiment.assemble(run, envs.train)
+    with directory.RunDirectory(path, run.identity()) as place, pytest.raises(KilledError):  # noqa: SIM117
         with session.Training(run, place, envs, parts, StopAt(1, kill=True), False) as made:
             made.run()
     assert step < STEPS
