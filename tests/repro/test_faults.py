@@ -279,7 +279,7 @@ def test_another_hosts_process_is_believed_and_then_not(whole, capfd, tmp_path):
     lock.write_text('{"host": "node-17", "pid": 4321, "since": "yesterday"}')
     words = [*train_words(tmp_path, network="linear"), "--seed", 1]
     code, out, err = use(capfd, *words)
-    assert (code, out) == (2, "")
+    assert (code, out) == (75, "")
     assert_one_line(err, "process 4321 on node-17 since yesterday", f"remove {lock}")
     os.utime(lock, (0, 0))
     code, _, err = use(capfd, *words)
