@@ -121,9 +121,10 @@ def make_agent(run: Run, env: gym.Env[Any, Any], device: str = "cpu") -> Agent:
             device,
         )
     except (RuntimeError, MemoryError) as error:  # how torch says that, too
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise LackError(
-            f"a network with hidden layers of {run.config.agent.hidden_units:,} units does not fit "
-            "into memory; lower --hidden-units"
+            f"a network with hidden layers of {run.config.agent.hidden_units:,} units cannot be "
+            f"made here ({reason}); if it does not fit into memory, lower --hidden-units"
         ) from error
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -78,9 +79,10 @@ def test_an_older_run_is_ours_and_is_shown_beside_a_new_one(program, tmp_path, p
         cwd=program, env=os.environ | {"PYTHONPATH": str(program)}, stderr=subprocess.PIPE,
     )  # fmt: skip
     while cut.poll() is None and not list(stopped.glob("checkpoint/step-*")):
-        pass
+        time.sleep(0.01)
     cut.terminate()
     cut.communicate()
+    assert not (stopped / "done.json").exists()
 
     invent(program, part, before=7)
     assert "invented" in finish(repro(program, "protocol"))
