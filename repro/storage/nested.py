@@ -50,8 +50,9 @@ def check(found: Any, pattern: Any, name: str = "") -> None:
     Args:
         found: as it was read.
         pattern: of the same kind: the same keys, types, shapes and types of elements. A list of
-            one element stands for any number of such, an empty dictionary for any. Bytes (one
-            axis of uint8) may be any number. Counts are not negative.
+            one element stands for any number of such, a tuple for a list of that length, an empty
+            dictionary for any. Bytes (one axis of uint8) may be any number. Counts are not
+            negative.
         name: for the message.
 
     Raises:
@@ -80,6 +81,11 @@ def check(found: Any, pattern: Any, name: str = "") -> None:
             raise ValueError(f"{name} is no list")
         for value in found:
             check(value, pattern[0], name)
+    elif isinstance(pattern, tuple):
+        if not isinstance(found, list | tuple) or len(found) != len(pattern):
+            raise ValueError(f"{name} is no list of {len(pattern)}")
+        for value, one in zip(found, pattern, strict=True):
+            check(value, one, name)
     else:
         _check_plain(found, pattern, name)
 

@@ -40,6 +40,7 @@ from tests.repro.small import (
     wait_for_step,
     without_speed,
 )
+from wrappers import rules
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -443,6 +444,17 @@ def unfinished(tmp_path):
     path, end = go(make_run(seed=0), tmp_path, StopAt(75))
     assert end is command.Interrupted
     return path
+
+
+# What an environment remembers differs from game to game: score rules, another set of actions.
+@pytest.mark.slow
+@pytest.mark.parametrize("game", [*rules.RULES, *rules.ACTIONS])
+def test_every_kind_of_game_goes_on_where_it_stood(tmp_path, game):
+    run = make_run(game=game, frames=800)
+    path, _ = go(run, tmp_path / "stopped", StopAt(75))
+    assert checkpoint.newest_step(path / "checkpoint") > 0
+    go(run, tmp_path / "stopped")
+    assert_same_run(path, go(run, tmp_path / "whole")[0])
 
 
 def resume(capfd, path, *more, **changes):
