@@ -15,8 +15,7 @@ from paper_tables.rows import (
     beyond,
     read_evaluations,
 )
-from repro.config import ConfigError, check, check_types, completed
-from repro.config.checks import LARGEST
+from repro.config import LARGEST, ConfigError, check, check_types, completed
 from repro.games import GAMES
 from repro.records import SCHEMA, RunDirectoryError, read_json
 from repro.storage import done as marker

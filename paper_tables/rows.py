@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from repro.config.checks import LARGEST
+from repro.config import LARGEST
 from repro.records import (
     EVALUATIONS,
     LEARNING,

@@ -19,7 +19,7 @@ _FILES = {"config", "system", "storage", "games", "records"}
 _EXPERIMENT = _FILES | {"dqn", "experiment"}
 ARROWS = {
     "dqn": {"config", "wrappers.state"},
-    "config": {"system", "wrappers.protocol"},
+    "config": {"system", "wrappers.protocol", "wrappers.settings"},
     "system": set(),
     "games": set(),
     "records": {"system"},

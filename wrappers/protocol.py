@@ -9,35 +9,15 @@ protocol of Machado et al., JAIR 61 (2018).
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
+
+from wrappers.settings import check_all, setting
 
 LONGEST_NOOPS = 18_000  # frames; a start is played in one go, so nothing could end a longer one
 
 
 class ProtocolError(ValueError):
     """A protocol that contradicts itself, or an environment that does not fit its protocol."""
-
-
-def setting(
-    default: Any, *, unit: str, source: str, row: int | None, doc: str, before: Any = None,
-    free: bool = False,
-) -> Any:  # fmt: skip
-    """Declare a configuration field with its unit, its source and its ledger row.
-
-    Args:
-        default: the field's value in preset ``nature``.
-        unit: "frames" (emulator), "steps" (agent decisions), "updates" and so on; "" if none.
-        source: where the value is printed, "code" for the released program, or "ours".
-        row: the row of the fidelity ledger, or ``None`` for choices of our own.
-        doc: one sentence, shown in help texts and in `repro protocol`.
-        before: what was done before there was the field, if that is another value: an older
-            configuration that lacks it means this.
-        free: whether it is book-keeping, which a run that goes on may have otherwise.
-    """
-    metadata = {"unit": unit, "source": source, "row": row, "doc": doc, "free": free}
-    if before is not None:
-        metadata["before"] = before
-    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -53,6 +33,7 @@ class Protocol:
         unit="frames",
         source="Extended Data Table 1",
         row=1,
+        within="[1, inf)",
         doc="emulator frames each chosen action lasts; cut short when the game or life ends",
     )
     max_pool_frames: Literal[1, 2] = setting(
@@ -67,6 +48,7 @@ class Protocol:
         unit="",
         source="code",
         row=3,
+        within="[0, 1]",
         doc="weights of red, green and blue in the luminance",
     )
     screen_pixels: int = setting(
@@ -74,6 +56,7 @@ class Protocol:
         unit="pixels",
         source="Methods, Preprocessing",
         row=4,
+        within="[1, inf)",
         doc="height and width of what the network sees",
     )
     resize: Literal["area", "linear"] = setting(
@@ -95,6 +78,7 @@ class Protocol:
         unit="agent frames",
         source="Extended Data Table 1",
         row=6,
+        within="[1, inf)",
         doc="most recent screens in one observation, zeroed across terminals",
     )
     minimal_actions: bool = setting(
@@ -109,6 +93,7 @@ class Protocol:
         unit="frames",
         source="Extended Data Table 1",
         row=8,
+        within=f"[0, {LONGEST_NOOPS}]",
         doc="a game starts with 1 to this many emulator frames of doing nothing; 0 for none",
     )
     noops_after_lost_life: bool = setting(
@@ -151,6 +136,7 @@ class Protocol:
         unit="probability",
         source="code",
         row=28,
+        within="[0, 1)",
         doc="chance that the emulator repeats the last frame's action instead",
     )
     game_rules: Literal["2014", "emulator"] = setting(
@@ -164,37 +150,12 @@ class Protocol:
 
     def __post_init__(self) -> None:
         """Refuse values that no environment can be built from."""
-        for name in ("action_repeat_frames", "screen_pixels", "stack_frames"):
-            if getattr(self, name) < 1:
-                raise ProtocolError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("noop_max_frames", "train_cap_frames", "eval_cap_frames"):
-            if getattr(self, name) < 0:
-                raise ProtocolError(f"{name} must not be negative, got {getattr(self, name)}")
-        if self.noop_max_frames > LONGEST_NOOPS:
+        check_all(self, "protocol.", ProtocolError)
+        if not 0 < sum(self.luminance_weights) <= 1 + 1e-9:
             raise ProtocolError(
-                f"noop_max_frames must be at most {LONGEST_NOOPS:,} (five minutes of play), "
-                f"not {self.noop_max_frames:,}"
+                f"protocol.luminance_weights must sum to more than 0 and at most 1, "
+                f"got {self.luminance_weights}"
             )
-        if self.max_pool_frames not in (1, 2):
-            raise ProtocolError(f"max_pool_frames must be 1 or 2, not {self.max_pool_frames}")
-        if not all(weight >= 0 for weight in self.luminance_weights) or not (
-            0 < sum(self.luminance_weights) <= 1 + 1e-9
-        ):
-            raise ProtocolError(
-                f"luminance_weights must be from 0 up and sum to at most 1, "
-                f"not {self.luminance_weights}"
-            )
-        if not 0.0 <= self.sticky_probability < 1.0:
-            raise ProtocolError(
-                f"sticky_probability must be in [0, 1), not {self.sticky_probability}"
-            )
-        for name, choices in (
-            ("resize", ("area", "linear")),
-            ("to_byte", ("truncate", "round")),
-            ("game_rules", ("2014", "emulator")),
-        ):
-            if getattr(self, name) not in choices:
-                raise ProtocolError(f"{name} must be one of {choices}, not {getattr(self, name)!r}")
 
 
 NATURE = Protocol()

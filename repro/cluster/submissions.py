@@ -18,7 +18,7 @@ from typing import Any
 from repro import records
 from repro.cluster import slurm
 from repro.cluster.site import Site
-from repro.config.checks import LARGEST
+from repro.config import LARGEST
 from repro.storage import lock
 from repro.system import disk
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from repro import config
-from repro.config.checks import LARGEST
+from repro.config import LARGEST
 from repro.system import disk
 
 _MOST_THREADS = 1024  # more than any machine has for one process

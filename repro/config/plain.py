@@ -5,9 +5,10 @@ import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from repro.config.checks import ConfigError, check
-from repro.config.settings import AgentConfig, Config, TrainingConfig, fields
+from repro.config.agent import AgentConfig
+from repro.config.settings import Config, ConfigError, TrainingConfig, fields
 from wrappers.protocol import Protocol, ProtocolError
+from wrappers.settings import check_type
 
 Part = TypeVar("Part")
 
@@ -68,6 +69,15 @@ def free() -> set[str]:
     """Fields that are no part of a run's identity, such as ``training.checkpoint_dir``."""
     every = fields(Config())
     return {f"{part}{item.name}" for _, part, item, _ in every if item.metadata["free"]}
+
+
+def check(name: str, value: Any, kind: Any) -> None:
+    """Refuse a value read from a file that is of another type than ``kind``.
+
+    Raises:
+        ConfigError: naming it.
+    """
+    check_type(name, value, kind, ConfigError)
 
 
 def check_types(parts: Mapping[str, Mapping[str, Any]]) -> None:

@@ -3,8 +3,8 @@
 import dataclasses
 from dataclasses import dataclass
 
-from repro.config.checks import ConfigError
-from repro.config.settings import AgentConfig, Config, TrainingConfig
+from repro.config.agent import AgentConfig
+from repro.config.settings import Config, ConfigError, TrainingConfig
 from wrappers.protocol import MACHADO2018, NATURE, NATURE_TEXT
 
 

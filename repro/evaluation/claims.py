@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from repro import config, records
-from repro.config import Config, ConfigError
-from repro.config.checks import LARGEST
+from repro.config import LARGEST, Config, ConfigError
 from repro.evaluation import protocols
 from repro.records import RunDirectoryError
 from repro.storage import game_log

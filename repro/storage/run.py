@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from repro import config, records
-from repro.config import Config, ConfigError, checks
+from repro.config import Config, ConfigError, check
 from repro.storage import directory
 
 _FOLDER = re.compile(r"\w[\w.-]*", re.ASCII)
@@ -28,7 +28,7 @@ class Run:
     def __post_init__(self) -> None:
         """Refuse what would lead out of the suite, or into folders within folders."""
         for name, kind in (("game", str), ("seed", int), ("preset", str)):
-            checks.check(name, getattr(self, name), kind)
+            check(name, getattr(self, name), kind)
         if not _FOLDER.fullmatch(self.game):
             raise ConfigError(
                 f"game {self.game!r} cannot be the name of a run's folder; "

@@ -22,7 +22,7 @@ FIELD = """
 """
 OWNERS = {
     "protocol": ("wrappers/protocol.py", "Protocol"),
-    "agent": ("repro/config/settings.py", "AgentConfig"),
+    "agent": ("repro/config/agent.py", "AgentConfig"),
     "training": ("repro/config/settings.py", "TrainingConfig"),
 }
 

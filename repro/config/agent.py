@@ -1,0 +1,167 @@
+"""What learns, as a frozen dataclass."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from wrappers.settings import setting
+
+
+@dataclass(frozen=True)
+class AgentConfig:
+    """What learns: network, replay, exploration, loss, optimiser."""
+
+    network: Literal["nature", "linear", "mlp"] = setting(
+        "nature",
+        unit="",
+        source="Methods, Model architecture",
+        row=19,
+        doc="Nature CNN, linear in the pixels (Ext. Table 4), or a small MLP for vectors",
+    )
+    hidden_units: int = setting(
+        512,
+        unit="units",
+        source="Methods, Model architecture",
+        row=19,
+        within="[1, inf)",
+        doc="width of the fully connected layer (of both layers in an MLP)",
+    )
+    initial_weights: Literal["uniform", "lecun-normal"] = setting(
+        "uniform",
+        unit="",
+        source="code",
+        row=20,
+        doc="uniform in +-1/sqrt(fan-in), or normal with variance 1/fan-in and biases of 0.1",
+        before="uniform",
+    )
+    discount: float = setting(
+        0.99,
+        unit="per step",
+        source="Extended Data Table 1",
+        row=11,
+        within="[0, 1]",
+        doc="discount factor gamma of the Q-learning update",
+    )
+    replay_steps: int = setting(
+        1_000_000,
+        unit="steps",
+        source="Extended Data Table 1",
+        row=12,
+        within="[1, inf)",
+        doc="most recent steps kept for replay",
+    )
+    replay_draw: int = setting(
+        512,
+        unit="transitions",
+        source="code",
+        row=12,
+        within="[1, inf)",
+        doc="transitions copied from replay at a time and consumed minibatch by minibatch",
+    )
+    minibatch: int = setting(
+        32,
+        unit="transitions",
+        source="Extended Data Table 1",
+        row=14,
+        within="[1, inf)",
+        doc="transitions per update",
+    )
+    learning_starts_steps: int = setting(
+        50_000,
+        unit="steps",
+        source="Extended Data Table 1",
+        row=13,
+        doc="steps of uniformly random play before the first update",
+    )
+    update_every_steps: int = setting(
+        4,
+        unit="steps",
+        source="Extended Data Table 1",
+        row=14,
+        within="[1, inf)",
+        doc="steps between updates",
+    )
+    target_every_steps: int = setting(
+        10_000,
+        unit="steps",
+        source="code",
+        row=15,
+        within="[1, inf)",
+        doc="steps between copies of the network into the target network",
+    )
+    epsilon_start: float = setting(
+        1.0,
+        unit="probability",
+        source="Extended Data Table 1",
+        row=16,
+        within="[0, 1]",
+        doc="initial chance of a random action",
+    )
+    epsilon_end: float = setting(
+        0.1,
+        unit="probability",
+        source="Extended Data Table 1",
+        row=16,
+        within="[0, 1]",
+        doc="final chance of a random action",
+    )
+    epsilon_hold_steps: int = setting(
+        50_000,
+        unit="steps",
+        source="code",
+        row=16,
+        doc="steps before epsilon begins to fall",
+    )
+    epsilon_decay_steps: int = setting(
+        1_000_000,
+        unit="steps",
+        source="Extended Data Table 1",
+        row=16,
+        within="[1, inf)",
+        doc="steps over which epsilon falls linearly",
+    )
+    td_error_clip: float = setting(
+        1.0,
+        unit="reward",
+        source="Methods, Training algorithm",
+        row=17,
+        doc="bound on each TD error, which is the gradient; 0 for none",
+    )
+    loss_reduction: Literal["sum", "mean"] = setting(
+        "sum",
+        unit="",
+        source="code",
+        row=17,
+        doc="how the losses of a minibatch are combined",
+    )
+    learning_rate: float = setting(
+        0.00025,
+        unit="",
+        source="Extended Data Table 1",
+        row=18,
+        within="(0, inf)",
+        doc="step size of RMSProp",
+    )
+    gradient_decay: float = setting(
+        0.95,
+        unit="per update",
+        source="Extended Data Table 1",
+        row=18,
+        within="[0, 1)",
+        doc="decay of the running mean of the gradient",
+    )
+    squared_gradient_decay: float = setting(
+        0.95,
+        unit="per update",
+        source="Extended Data Table 1",
+        row=18,
+        within="[0, 1)",
+        doc="decay of the running mean of the squared gradient",
+    )
+    min_squared_gradient: float = setting(
+        0.01,
+        unit="",
+        source="Extended Data Table 1",
+        row=18,
+        within="(0, inf)",
+        doc="constant added inside RMSProp's square root",
+    )
