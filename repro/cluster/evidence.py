@@ -8,24 +8,21 @@ import csv
 import datetime
 import json
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from repro import records
+from repro import games, records
 from repro.storage import done
 from repro.system import disk
 
-T = TypeVar("T")
-Row = dict[str, str]
-EVENTS = ("time", "event", "job", "node", "exit_code", "step", "last_line")  # of a run in its jobs
+Row = dict[str, Any]
+Columns = Mapping[str, Callable[[str], Any]]
 TAIL_BYTES = 4096  # a last line, or a few rows
-_STEP = re.compile(r"[0-9]{1,15}")
-_LARGEST = 10**15  # of any count or score
-_SLOWEST = 1e-6  # frames per second
-_GAME = ("kind", "step", "return", "completed")
 _RECENT_BYTES = 1 << 16  # has the last periodic evaluation, behind it the final games
+_LARGEST = 10**15  # of any score
+_SLOWEST = 1e-6  # frames per second
 # All that reading a file can raise if anything at all may be in it.
 _DAMAGE = (
     records.RunDirectoryError, OSError, ValueError, TypeError, LookupError, AttributeError,
@@ -33,56 +30,57 @@ _DAMAGE = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """What is known of a run from its files; zero, nothing or ``None`` where they do not say.
 
-    ``begun`` and ``given_up`` tell whether there is a config.json and a failure.json, of whatever
-    kind; ``scored_share`` is steps of evaluation per step of training; scores are mean raw returns;
+    ``scored_share`` is steps of evaluation per step of training; scores are mean raw returns;
     ``failure`` is why the run was given up; ``damaged`` are names of files.
     """
 
-    begun: bool
-    given_up: bool
-    planned_frames: int
-    scored_share: float
-    frames: int
-    frames_per_second: float | None
-    last_score: float | None
-    best_score: float | None
-    final_score: float | None
-    failure: str
-    events: list[Row]
-    damaged: tuple[str, ...]
+    game: str
+    seed: int
+    step: int = 0
+    frames: int = 0
+    planned_frames: int = 0
+    scored_share: float = 0.0
+    frames_per_second: float | None = None
+    last_score: float | None = None
+    best_score: float | None = None
+    final_score: float | None = None
+    failure: str = ""
+    events: Sequence[Row] = ()
+    damaged: Sequence[str] = ()
+
+    def percent(self, score: str) -> float | None:
+        """The last, best or final score on the scale of the human, who has 100; random is 0."""
+        known, found = games.GAMES.get(self.game), getattr(self, f"{score}_score")
+        return None if known is None or found is None else known.percent_of_human(found)
 
 
 def read(suite: Path, game: str, seed: int) -> Evidence:
     """Read all files of a run that `repro status` needs."""
     run = records.run_path(suite, game, seed)
+    files: dict[Path, Callable[[Path], Row]] = {
+        run / "done.json": _final,
+        run / "best.safetensors": _best_score,
+        run / "learning.csv": _learned,
+        run / "evaluations.csv": _last_score,
+        run / "config.json": _plan,
+        run / "failure.json": _failure,
+        events_file(suite, game, seed): lambda path: {"events": rows(path, EVENTS)},
+    }
     damaged: list[str] = []
-
-    def told(path: Path, parse: Callable[[Path], T]) -> T | None:
+    found: Row = {}
+    for path, parse in files.items():
         try:
-            return parse(path) if path.exists() and path.name not in damaged else None
+            if path.exists() and path.name not in damaged:
+                found = parse(path) | found
         except _DAMAGE:
             damaged.append(path.name)
-            return None
-
-    final_frames, final = told(run / "done.json", _final) or (0, None)
-    if not damaged:
-        damaged += [name for name in done.SHOWN if any(done.changes(run, [name]))]
-    best = told(run / "best.safetensors", _best_score)
-    frames, speed = told(run / "learning.csv", _learned) or (0, None)
-    last = told(run / "evaluations.csv", _last_score)
-    plan = told(run / "config.json", _plan)
-    failure = told(run / "failure.json", _failure)
-    events = told(events_file(suite, game, seed), _events)
-    return Evidence(
-        plan is not None or "config.json" in damaged,
-        failure is not None or "failure.json" in damaged,
-        *(plan or (0, 0.0)), final_frames or frames, speed, last, best, final,
-        failure or "", events or [], tuple(damaged),
-    )  # fmt: skip
+        if path.name == "done.json" and not damaged:
+            damaged += [name for name in done.SHOWN if any(done.changes(run, [name]))]
+    return Evidence(game=game, seed=seed, damaged=damaged, **found)
 
 
 def log_file(suite: Path, game: str, seed: int) -> Path:
@@ -102,101 +100,90 @@ def failures_in_a_row(events: Sequence[Row]) -> int:
     """
     failures, reached = 0, -1
     for event in events:
-        step = int(event["step"])
         if event["event"] in ("given up", "done"):
             failures, reached = 0, -1
         elif event["event"] == "failed":
-            failures = 1 if step > reached else failures + 1
-            reached = max(reached, step)
+            failures = 1 if event["step"] > reached else failures + 1
+            reached = max(reached, event["step"])
     return failures
 
 
-def when(event: Row) -> float:
-    """Seconds since 1970 at which a job noted something."""
-    return datetime.datetime.fromisoformat(event["time"]).timestamp()
+def whole(value: object) -> int:
+    """A count, from a cell or JSON."""
+    if not re.fullmatch("[0-9]{1,15}", str(value)):
+        raise ValueError(f"{value!r} is no count")
+    return int(str(value))
 
 
-def _final(path: Path) -> tuple[int, float]:
-    """Frames and score; the random player has no frames."""
+def _number(value: Any) -> float:
+    if not -_LARGEST <= (number := float(value)) <= _LARGEST:
+        raise ValueError(f"{value!r} is no score")
+    return number
+
+
+def _seconds(text: str) -> float:
+    """Since 1970."""
+    return datetime.datetime.fromisoformat(text).timestamp()
+
+
+# What is listed of a run in its jobs.
+EVENTS: Columns = {
+    "time": _seconds, "event": str, "job": str, "node": str, "exit_code": str, "step": whole,
+    "last_line": str,
+}  # fmt: skip
+
+
+def _final(path: Path) -> Row:
+    """Score and frames; the random player has none of these."""
     marker = done.read(path.parent) or {}
-    return _count(marker.get("frames", 0)), _number(marker["mean_return"])
+    frames = whole(marker.get("frames", 0))
+    return {"final_score": _number(marker["mean_return"])} | ({"frames": frames} if frames else {})
 
 
-def _plan(path: Path) -> tuple[int, float]:
-    """Frames and scored share."""
+def _plan(path: Path) -> Row:
     training = records.read_json(path)["config"].get("training", {})
-    every, steps = (_count(training.get(f"eval{name}_steps", 0)) for name in ("_every", ""))
-    return _count(training.get("frames", 0)), steps / every if every else 0.0
+    every, steps = (whole(training.get(f"eval{name}_steps", 0)) for name in ("_every", ""))
+    share = steps / every if every else 0.0
+    return {"planned_frames": whole(training.get("frames", 0)), "scored_share": share}
 
 
-def _failure(path: Path) -> str:
-    failure = records.read_json(path)
-    times, code = failure.get("failures"), failure.get("exit_code")
-    return f"gave up after {times} failures, exit code {code}: {failure.get('last_line')}"
+def _failure(path: Path) -> Row:
+    found = records.read_json(path)
+    how = f"gave up after {found.get('failures')} failures, exit code {found.get('exit_code')}"
+    return {"failure": f"{how}: {found.get('last_line')}"}
 
 
-def _events(path: Path) -> list[Row]:
-    return [event for event, _ in _sound(rows(path, EVENTS), when)]
+def _learned(path: Path) -> Row:
+    """What the last row holds."""
+    found = rows(path, {"step": whole, "frames": whole, "frames_per_second": _speed}, TAIL_BYTES)
+    return found[-1] if found else {}
 
 
-def _learned(path: Path) -> tuple[int, float | None]:
-    """Frames and speed in the last row that holds them."""
-
-    def numbers(row: Row) -> tuple[int, float | None]:
-        speed = _number(float(row["frames_per_second"] or 0))
-        return _count(int(row["frames"])), speed if speed > _SLOWEST else None
-
-    learned = rows(path, ("frames", "frames_per_second"), TAIL_BYTES)
-    return next((last for _, last in reversed(_sound(learned, numbers))), (0, None))
+def _speed(cell: str) -> float | None:
+    speed = _number(cell or 0)
+    return speed if speed > _SLOWEST else None
 
 
-def _last_score(path: Path) -> float | None:
+def _last_score(path: Path) -> Row:
     """Mean return of the last periodic evaluation, over completed games."""
-    games = _periodic(rows(path, _GAME, _RECENT_BYTES))
-    if not games:
-        return None
-    step = games[-1][0]["step"]
-    if games[0][0]["step"] == step:  # it may have begun before
-        games = _periodic(rows(path, _GAME, step=int(step)))
-    completed = (row["step"] == step and row["completed"] == "True" for row, _ in games)
-    returns = [score for (_, score), counts in zip(games, completed, strict=True) if counts]
-    return sum(returns) / len(returns) if returns else None
+    columns: Columns = {"kind": str, "step": whole, "return": _number, "completed": str}
+    for size in (_RECENT_BYTES, disk.TABLE_BYTES):
+        played = [row for row in rows(path, columns, size) if row["kind"] == "periodic"]
+        if played and played[0]["step"] != played[-1]["step"]:  # it did not begin before
+            break
+    last = [game for game in played if game["step"] == played[-1]["step"]]
+    returns = [game["return"] for game in last if game["completed"] == "True"]
+    return {"last_score": sum(returns) / len(returns) if returns else None}
 
 
-def _periodic(games: list[Row]) -> list[tuple[Row, float]]:
-    games = [row for row in games if row["kind"] == "periodic"]
-    return _sound(games, lambda row: _number(float(row["return"])))
-
-
-def _best_score(path: Path) -> float | None:
+def _best_score(path: Path) -> Row:
     """The score in the header of a safetensors file; before version 0.4 there was none."""
     with disk.open_to_read(path, disk.TABLE_BYTES) as file:
         size = int.from_bytes(file.read(8), "little")
         if size > path.stat().st_size:
             raise ValueError(f"{path} is cut short")
         metadata = json.loads(file.read(size))["__metadata__"]
-        return _number(float(metadata["score"])) if "score" in metadata else None
-
-
-def _sound(table: list[Row], parse: Callable[[Row], T]) -> list[tuple[Row, T]]:
-    """Rows with what they hold; one that does not hold what it should counts as absent."""
-    sound = []
-    for row in table:
-        with contextlib.suppress(*_DAMAGE):
-            sound.append((row, parse(row)))
-    return sound
-
-
-def _count(value: Any) -> int:
-    if type(value) is not int or not 0 <= value <= _LARGEST:
-        raise ValueError(f"{value!r} is no count")
-    return value
-
-
-def _number(value: Any) -> float:
-    if type(value) not in (int, float) or not -_LARGEST <= value <= _LARGEST:
-        raise ValueError(f"{value!r} is no score")
-    return float(value)
+    return {"best_score": _number(metadata["score"]) if "score" in metadata else None}
 
 
 def last_line(path: Path, start: int = 0) -> str:
@@ -214,50 +201,32 @@ def last_line(path: Path, start: int = 0) -> str:
     return next((line[:300] for line in reversed(lines) if line), "")
 
 
-def rows(
-    path: Path, needed: Collection[str], size: int = disk.TABLE_BYTES, step: int | None = None
-) -> list[Row]:
-    """The complete and sound rows of a table.
+def rows(path: Path, columns: Columns, size: int = disk.TABLE_BYTES) -> list[Row]:
+    """The complete and sound rows of a table; one that is damaged counts as absent.
 
     Args:
         path: of the table.
-        needed: columns that it must have; a new one may be empty.
+        columns: that are wanted, each with what makes a value of its cells, or raises ValueError.
         size: of the part, at its end, that is read; in bytes.
-        step: the only one that is wanted [default all].
 
     Raises:
         OSError: if it cannot be read.
-        ValueError: if it has other columns.
+        ValueError: if it lacks one of the columns.
     """
     with disk.open_to_read(path, disk.TABLE_BYTES) as file:
-        columns = _cells(file.readline())
+        header = _cells(file.readline())
         first = file.tell()
         begin = file.seek(max(first, file.seek(0, 2) - size))
-        lines = file.read().split(b"\n")
-    if columns and not set(needed) <= set(columns):
+        lines = file.read().split(b"\n")[begin > first : -1]  # the others may have lost a part
+    if header and not set(columns) <= set(header):
         raise ValueError(f"{path} has other columns")
-    lines = lines[begin > first : -1]  # the others may have lost a part
-    if step is not None:  # it is faster to look at the few that can be right
-        lines = [line for line in lines if str(step).encode() in line]
-    sound = (row for line in lines if (row := _row(line, columns)))
-    return [row for row in sound if step is None or int(row["step"]) == step]
-
-
-def rows_if_any(path: Path, needed: Collection[str], size: int = disk.TABLE_BYTES) -> list[Row]:
-    """As :func:`rows`; none where it raises."""
-    try:
-        return rows(path, needed, size)
-    except (OSError, ValueError):
-        return []
-
-
-def _row(line: bytes, columns: list[str]) -> Row | None:
-    """The cells of a line, ``None`` if it is damaged."""
-    cells = _cells(line)
-    if len(cells) != len(columns):
-        return None
-    row = dict(zip(columns, cells, strict=True))
-    return row if _STEP.fullmatch(row.get("step", "0")) else None
+    found = []
+    for cells in map(_cells, lines):
+        if len(cells) == len(header):
+            row = dict(zip(header, cells, strict=True))
+            with contextlib.suppress(ValueError):
+                found.append({name: parse(row[name]) for name, parse in columns.items()})
+    return found
 
 
 def _cells(line: bytes) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from repro.config import ConfigError
+from repro.config import ConfigError, checks
 from repro.config.flags import natural
 from repro.system import disk
 
@@ -20,7 +20,6 @@ _AT_LEAST_ONE = ("games_per_job", "attempts", "max_array")
 _WORDS = ("partition", "account", "gres")  # each a part of an option of sbatch
 _BREAKS_A_WORD = re.compile(r"[\s\"'\\#]")
 _MOST_SIGNAL_SECONDS = 65_535  # all that sbatch takes
-_KINDS = {str: "text", int: "a whole number", float: "a number", tuple: "a list of texts"}
 
 
 def _key(default: Any, doc: str) -> Any:
@@ -55,8 +54,8 @@ class Site:
 
     def __post_init__(self) -> None:
         """Refuse what sbatch, or a reader of the script, would stumble over."""
-        for item in dataclasses.fields(self):
-            _check(item.name, getattr(self, item.name))
+        for name, value in vars(self).items():
+            _check(name, value)
         limit = self.time_seconds
         most = min(limit // 2, _MOST_SIGNAL_SECONDS)
         if self.signal_seconds > most:
@@ -89,18 +88,26 @@ class Site:
         return max(1, self.cpus // self.games_per_job)
 
 
+_KINDS = {item.name: type(item.default) for item in dataclasses.fields(Site)}
+
+
 def _check(name: str, value: Any) -> None:
     """Refuse a value that cannot be right, or would say more in the script than its key does."""
-    if isinstance(value, (int, float)) and not 0 <= value <= _LARGEST:
-        raise ConfigError(f"{name} must be zero or more and at most {_LARGEST:,}, got {value}")
-    if name in _AT_LEAST_ONE and value < 1:
-        raise ConfigError(f"{name} must be at least 1")
-    allowed = "\n\t" if name == "setup" else ""
-    for text in value if isinstance(value, tuple) else (value,):
-        if isinstance(text, str) and not all(one.isprintable() or one in allowed for one in text):
-            raise ConfigError(f"{name} must be one line of printable characters")
-    if name in _WORDS and _BREAKS_A_WORD.search(value):
-        raise ConfigError(f"{name} {value!r} must be one word, without quotes, '\\' and '#'")
+    kind = _KINDS.get(name)
+    if kind is None:
+        raise ConfigError(f"unknown key {name!r}; there are: {', '.join(_KINDS)}")
+    if kind is not tuple:
+        checks.check(name, value, kind)
+    elif not isinstance(value, tuple) or not all(type(text) is str for text in value):
+        raise ConfigError(f"{name} must be a list of texts, got {value!r}")
+    least = int(name in _AT_LEAST_ONE)
+    if kind in (int, float) and not least <= value <= _LARGEST:
+        raise ConfigError(f"{name} must be at least {least} and at most {_LARGEST:,}, got {value}")
+    text = "".join(value) if kind is tuple else str(value)
+    if not all(one.isprintable() or (name == "setup" and one in "\n\t") for one in text):
+        raise ConfigError(f"{name} must be one line of printable characters")
+    if name in _WORDS and _BREAKS_A_WORD.search(text):
+        raise ConfigError(f"{name} {text!r} must be one word, without quotes, '\\' and '#'")
     for option in value if name == "extra" else ():
         if not _is_one_option(option):
             raise ConfigError(
@@ -143,10 +150,10 @@ def read_flags(options: argparse.Namespace) -> Site:
         ConfigError: if the file is unreadable, a key unknown, or a value cannot be right.
     """
     values = _load(options.site) if options.site else {}
-    for item in dataclasses.fields(Site):
-        given = vars(options).get(f"site.{item.name}")
+    for name in _KINDS:
+        given = vars(options).get(f"site.{name}", values.get(name))
         if given is not None:
-            values[item.name] = tuple(given) if isinstance(given, list) else given
+            values[name] = tuple(given) if isinstance(given, list) else given
     return Site(**values)
 
 
@@ -156,17 +163,9 @@ def _load(path: Path) -> dict[str, Any]:
         values = tomllib.loads(disk.read_text(path))
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot read the site file {path}: {disk.reason(error)}") from error
-    kinds = {item.name: type(item.default) for item in dataclasses.fields(Site)}
-    for name, value in values.items():
-        kind = kinds.get(name)
-        if kind is None:
-            raise ConfigError(f"{path}: unknown key {name!r}; there are: {', '.join(kinds)}")
-        if kind is tuple and isinstance(value, list) and all(type(one) is str for one in value):
-            values[name] = tuple(value)
-        elif type(value) is not kind and not (kind is float and type(value) is int):
-            raise ConfigError(f"{path}: {name} must be {_KINDS[kind]}, got {value!r}")
-        try:
-            _check(name, values[name])
-        except ConfigError as error:
-            raise ConfigError(f"{path}: {error}") from error
+    try:
+        for name, value in values.items():
+            _check(name, tuple(value) if isinstance(value, list) else value)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
     return values

@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 from repro.cluster.site import Site
+from repro.system import disk
 
 _MEMORY_MARGIN = 1.15  # for the page cache of checkpoints, and a GPU's driver
 _QUERY_SECONDS = 60
@@ -31,47 +32,62 @@ class UnclearError(SlurmError):
     """It ended without an answer; what it asked for may have been done."""
 
 
+Element = Sequence[tuple[str, int]]  # of an array: the runs, game and seed, that share a job
+
+
 @dataclass(frozen=True)
 class Job:
-    """What one submission asks for.
+    """One submission: an array job with a folder of its own, SUITE/jobs/<n>.
 
-    ``runs`` are pairs of game and seed in the order of the array, ``train`` the flags of
-    `repro train` but for game, seed and --out, ``run_bytes`` the memory of one run, ``folder``
-    where script and logs lie.
+    ``frames`` are those of a run; ``cluster`` is empty for the one at hand; ``asked`` is the time,
+    in seconds since 1970, of one that sbatch has not answered for.
     """
 
-    name: str
-    suite: Path
     folder: Path
-    runs: tuple[tuple[str, int], ...]
-    train: tuple[str, ...]
-    run_bytes: int
+    name: str
+    frames: int
+    elements: Sequence[Element]
+    cluster: str = ""
+    asked: float | None = None
 
     @property
     def file(self) -> Path:
-        """The batch script."""
+        """The batch script, whose path squeue gives."""
         return self.folder / "submit.sh"
 
+    @property
+    def suite(self) -> Path:
+        """Folder of the runs."""
+        return self.folder.parents[1]
 
-def elements(
-    runs: Sequence[tuple[str, int]], games_per_job: int
-) -> list[tuple[tuple[str, int], ...]]:
+    @property
+    def runs(self) -> list[tuple[str, int]]:
+        """All runs, in order."""
+        return [run for element in self.elements for run in element]
+
+
+def elements(runs: Element, games_per_job: int) -> list[Element]:
     """The runs of each element of the array, in order."""
     starts = range(0, len(runs), games_per_job)
-    return [tuple(runs[start : start + games_per_job]) for start in starts]
+    return [runs[start : start + games_per_job] for start in starts]
 
 
-def script(job: Job, site: Site, python: str) -> str:
+def script(job: Job, site: Site, train: Sequence[str], run_bytes: int, python: str) -> str:
     """The batch script: an array with an element per job.
 
-    It has its whole body, for it may wait in the queue while the program changes; ``python`` is
-    the interpreter, unless the site names one.
+    It has its whole body, for it may wait in the queue while the program changes.
+
+    Args:
+        job: with the runs.
+        site: what the cluster wants to be told.
+        train: flags of `repro train` but for game, seed and --out.
+        run_bytes: memory of one run.
+        python: the interpreter, unless the site names one.
     """
-    last = len(elements(job.runs, site.games_per_job)) - 1
-    memory = site.memory_gb * 10**9 or job.run_bytes * site.games_per_job * _MEMORY_MARGIN
+    memory = site.memory_gb * 10**9 or run_bytes * site.games_per_job * _MEMORY_MARGIN
     options = [
         f"--job-name={job.name}",
-        f"--array=0-{last}" + (f"%{site.throttle}" if site.throttle else ""),
+        f"--array=0-{len(job.elements) - 1}" + (f"%{site.throttle}" if site.throttle else ""),
         f"--partition={site.partition}" if site.partition else "",
         f"--account={site.account}" if site.account else "",
         f"--time={site.time}",
@@ -86,23 +102,23 @@ def script(job: Job, site: Site, python: str) -> str:
         "--output=" + shlex.quote(str(job.folder).replace("%", "%%") + "/%a.log"),
         *site.extra,
     ]
-    interpreter = site.python or ("python3" if site.container else python)
-    setup = [f"module load {site.modules}" if site.modules else "", site.setup]
+    interpreter = shlex.quote(site.python or ("python3" if site.container else python))
     lines = [
         "#!/bin/bash",
         *(f"#SBATCH {option}" for option in options if option),
         "",
         f"SUITE={shlex.quote(str(job.suite))}",
         f"SCRIPT={shlex.quote(str(job.file))}",
-        f"PYTHON=({(site.container + ' ') if site.container else ''}{shlex.quote(interpreter)})",
-        f"TRAIN=({shlex.join(job.train)})",
+        f"PYTHON=({site.container + ' ' * bool(site.container)}{interpreter})",
+        f"TRAIN=({shlex.join(train)})",
         f"ATTEMPTS={site.attempts}",
         f"RETRY_SECONDS={site.retry_seconds}",
         f"PER_JOB={site.games_per_job}",
         "RUNS=(",
         *("  " + shlex.quote(f"{game} {seed}") for game, seed in job.runs),
         ")",
-        *(line for line in setup if line),
+        *([f"module load {site.modules}"] if site.modules else []),
+        *([site.setup] if site.setup else []),
         "",
         (resources.files("repro.cluster") / "body.sh").read_text(),
     ]
@@ -120,20 +136,17 @@ class Queued:
 Queue = Mapping[tuple[str, int], Queued]  # by script and array index
 
 
-def queue(jobs: Collection[tuple[str, str]]) -> Queue | None:
-    """What is queued or running; ``None`` where there is no squeue.
+def queue(jobs: Collection[Job]) -> Queue | None:
+    """What is queued or running of some jobs; ``None`` where there is no squeue.
 
     The script's path, rather than a job's number, still holds for a job that was left to go on.
-
-    Args:
-        jobs: pairs of a job's name and its cluster, which is empty for the one at hand.
 
     Raises:
         SlurmError: if squeue fails.
     """
     entries: dict[tuple[str, int], Queued] = {}
-    for cluster in sorted({cluster for _, cluster in jobs}):
-        names = sorted({name for name, where in jobs if where == cluster})
+    for cluster in sorted({job.cluster for job in jobs}):
+        names = sorted({job.name for job in jobs if job.cluster == cluster})
         command = ["squeue", "--noheader", "--all", "--array", "--name=" + ",".join(names)]
         command += [f"--clusters={cluster}"] if cluster else []
         try:
@@ -181,14 +194,12 @@ def _call(command: Sequence[str], unset: re.Pattern[str]) -> str:
         )
     except subprocess.TimeoutExpired:
         raise UnclearError(f"{command[0]} gave no answer in {_QUERY_SECONDS} seconds") from None
-    out, err = map(_printable, (done.stdout, done.stderr))
+    out, err = (
+        "\n".join(map(disk.one_line, text.decode(errors="replace").split("\n")))
+        for text in (done.stdout, done.stderr)
+    )
     if done.returncode:
         said = (err.strip() or out.strip() or "no reason given").splitlines()[-1]
         unclear = done.returncode < 0 or _NO_ANSWER.search(said)
         raise (UnclearError if unclear else SlurmError)(f"{command[0]} failed: {said}")
     return out
-
-
-def _printable(said: bytes) -> str:
-    text = said.decode(errors="replace")
-    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)

@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import dataclasses
 import io
 import json
 import sys
@@ -10,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -24,6 +24,11 @@ from repro.system.disk import one_line
 _HEADER = (
     "game", "seed", "state", "frames", "of", "frames/s", "last %", "best %", "final %", "left",
     "attempts", "note",
+)  # fmt: skip
+_SCORES = ("last", "best", "final")
+_KEYS = (
+    "game", "seed", "state", "frames", "planned_frames", "frames_per_second",
+    *(f"{score}_score" for score in _SCORES), "seconds_left", "attempts", "note",
 )  # fmt: skip
 _TEXTS = ("game", "state", "note")
 _ALL_LETTERS = 100_000  # more than a line has; nothing is folded or cut
@@ -59,7 +64,7 @@ def command(options: argparse.Namespace) -> int:
         RunDirectoryError: if there is no run, or the record of a submission is damaged.
     """
     if options.json:
-        print(json.dumps([dataclasses.asdict(run) for run in _chosen(options)], indent=2))
+        print(json.dumps([record(run) for run in _chosen(options)], indent=2))
     elif options.watch is None:
         print(table(_chosen(options)))
     with contextlib.suppress(KeyboardInterrupt):
@@ -77,6 +82,12 @@ def _chosen(options: argparse.Namespace) -> list[RunStatus]:
     if not runs:
         raise RunDirectoryError(f"no run was begun or submitted in {options.suite}")
     return [run for run in runs if not options.only or run.state in options.only]
+
+
+def record(run: RunStatus) -> dict[str, Any]:
+    """A run for programs: scores are mean raw returns, ``None`` where there is none yet."""
+    found = {name: getattr(run, name) for name in _KEYS}
+    return found | {f"{score}_percent": run.percent(score) for score in _SCORES}
 
 
 def table(runs: Sequence[RunStatus]) -> str:
@@ -103,8 +114,8 @@ def summary(runs: Sequence[RunStatus]) -> str:
 def _cells(run: RunStatus) -> tuple[str, ...]:
     return (
         one_line(run.game), str(run.seed), run.state, f"{run.frames:,}", f"{run.planned_frames:,}",
-        _number(run.frames_per_second, 0), _number(run.last_percent), _number(run.best_percent),
-        _number(run.final_percent), _span(run.seconds_left), str(run.attempts), one_line(run.note),
+        _number(run.frames_per_second, 0), *(_number(run.percent(score)) for score in _SCORES),
+        _span(run.seconds_left), str(run.attempts), one_line(run.note),
     )  # fmt: skip
 
 

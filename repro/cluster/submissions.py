@@ -11,13 +11,12 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from repro import records
 from repro.cluster import slurm
-from repro.cluster.site import Site
+from repro.cluster.slurm import Job
 from repro.config import LARGEST
 from repro.storage import lock
 from repro.system import disk
@@ -30,55 +29,33 @@ class BusyError(RuntimeError):
     """Another process is submitting runs of the suite."""
 
 
-@dataclass(frozen=True)
-class Submission:
-    """What one `repro submit --run` asked for: ``elements`` are lists of game and seed.
-
-    ``cluster`` is empty for the one at hand, ``asked`` the time, in seconds since 1970, of one
-    that sbatch has not answered for.
-    """
-
-    folder: Path
-    name: str
-    cluster: str
-    frames: int
-    elements: list[list[tuple[str, int]]]
-    asked: float | None
-
-    @property
-    def script(self) -> str:
-        """The script's path, as squeue gives it."""
-        return str(self.folder / "submit.sh")
-
-
-def read(suite: Path) -> list[Submission]:
+def read(suite: Path) -> list[Job]:
     """All submissions of a suite, oldest first.
 
     Raises:
         RunDirectoryError: if a record is damaged.
     """
     files = (suite.resolve() / "jobs").glob("*/submission.json")
-    ordered = sorted(files, key=lambda file: (len(file.parent.name), file.parent.name))
-    return [_submission(file) for file in ordered]
+    return [_job(file) for file in sorted(files, key=lambda file: (len(str(file)), file))]
 
 
-def _submission(file: Path) -> Submission:
+def _job(file: Path) -> Job:
     record = records.read_json(file)
     try:
         elements = [[(game, seed) for game, seed in element] for element in record["elements"]]
-        runs = [run for element in elements for run in element]
+        asked = file.stat().st_mtime if record.get("job") is None else None
         texts = (record["name"], record.get("cluster", ""))
-        counts = (record["frames"], *(seed for _, seed in runs))
+        job = Job(file.parent, texts[0], record["frames"], elements, texts[1], asked)
+        counts = (job.frames, *(seed for _, seed in job.runs))
         if not (
             all(type(text) is str and text.isprintable() for text in texts)  # squeue is given them
             and all(type(count) is int and 0 <= count <= LARGEST for count in counts)
-            and all(FOLDER.fullmatch(game) for game, _ in runs)
+            and all(FOLDER.fullmatch(game) for game, _ in job.runs)
         ):
             raise ValueError("no text, no count, or no folder's name")
-        asked = file.stat().st_mtime if record.get("job") is None else None
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise records.RunDirectoryError(f"{file} is damaged; mend or remove it") from error
-    return Submission(file.parent, *texts, record["frames"], elements, asked)
+    return job
 
 
 @contextmanager
@@ -112,10 +89,15 @@ def next_number(suite: Path) -> int:
     return max(taken, default=0) + 1
 
 
-def send(job: slurm.Job, where: Site, frames: int, words: Sequence[str]) -> str:
+def send(job: Job, script: str, words: Sequence[str]) -> str:
     """Write script and record, call sbatch, and return the job's number.
 
     A run that was given up gets as many attempts as at first.
+
+    Args:
+        job: a new one.
+        script: its text.
+        words: of the command that asked for it.
 
     Raises:
         UnclearError: if it is not known whether sbatch took the script; the record stays.
@@ -126,16 +108,16 @@ def send(job: slurm.Job, where: Site, frames: int, words: Sequence[str]) -> str:
     record: dict[str, Any] = {
         "name": job.name,
         "job": None,
-        "cluster": slurm.default_cluster(),
+        "cluster": job.cluster,
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": "repro " + shlex.join(words),
-        "frames": frames,
-        "elements": slurm.elements(job.runs, where.games_per_job),
+        "frames": job.frames,
+        "elements": job.elements,
     }
     file = job.folder / "submission.json"
     failures: dict[Path, bytes] = {}
     try:
-        records.write_atomic(job.file, slurm.script(job, where, sys.executable).encode())
+        records.write_atomic(job.file, script.encode())
         job.file.chmod(0o755)
         records.write_json(file, record)  # before the jobs are: none may be unknown
         for run in job.runs:
@@ -145,9 +127,9 @@ def send(job: slurm.Job, where: Site, frames: int, words: Sequence[str]) -> str:
                 failure.unlink()
         record["job"], record["cluster"] = slurm.submit(job.file)
     except slurm.UnclearError as error:
-        raise slurm.UnclearError(f"{error}; {_whereabouts(job, record['cluster'])}") from error
+        raise slurm.UnclearError(f"{error}; {_whereabouts(job)}") from error
     except KeyboardInterrupt:  # sbatch may have been at work
-        print(f"repro: {_whereabouts(job, record['cluster'])}", file=sys.stderr)
+        print(f"repro: {_whereabouts(job)}", file=sys.stderr)
         raise
     except BaseException:
         for path in (job.file, file):
@@ -159,11 +141,11 @@ def send(job: slurm.Job, where: Site, frames: int, words: Sequence[str]) -> str:
     return str(record["job"])
 
 
-def _whereabouts(job: slurm.Job, cluster: str) -> str:
+def _whereabouts(job: Job) -> str:
     """Whether the queue has the script, in words; it may still come."""
     accepted = f"whether {job.file} was accepted is not known"
     try:
-        queued = slurm.queue([(job.name, cluster)])
+        queued = slurm.queue([job])
         if queued is not None:
             accepted = f"{job.file} is not in the queue so far"
         if any(script == str(job.file) for script, _ in queued or ()):

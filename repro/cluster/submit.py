@@ -5,7 +5,7 @@ import contextlib
 import re
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from repro import config, games, records
@@ -59,43 +59,50 @@ def command(options: argparse.Namespace, chosen: Config, words: Sequence[str]) -
     """
     where = site.read_flags(options)
     suite = _suite(options.out or Path("results") / options.preset)
-    names = read_games(options.games, chosen)
     numbers = dict.fromkeys(number for part in options.seeds for number in part)
+    names = read_games(options.games, chosen)
     wanted = [(name, number) for number in numbers for name in names]
     with submissions.alone(suite) if options.send else contextlib.nullcontext():
         seen = look(suite, "" if options.send else "what is queued is not known")
         states = {(state.game, state.seed): state for state in seen}
         for run in wanted:
             _refuse(Run(*run, options.preset, chosen), suite, states.get(run))
-        left_out = [
-            states[run] for run in wanted if run in states and states[run].state in _LEFT_OUT
-        ]
-        apart = {(state.game, state.seed) for state in left_out}
-        runs = [run for run in wanted if run not in apart]
+        runs = [run for run in wanted if run not in states or states[run].state not in _LEFT_OUT]
+        left_out = [states[run] for run in wanted if run not in set(runs)]
         if not runs:
             print(f"nothing to submit to {suite}: {summary(left_out)}")
             return 0
-        jobs = _arrays(options, chosen, where, suite, runs)
+        jobs = list(_arrays(suite, slurm.elements(runs, where.games_per_job), where, chosen))
+        device = options.device or ("cuda" if where.gres else "cpu")
+        train = ["--preset", options.preset, "--device", device, "--threads", str(where.threads)]
+        train += flags.write_settings(config.preset(options.preset), chosen)
+        run_bytes = machine.training_memory_bytes(replay_bytes(chosen))
         for job in jobs:
+            text = slurm.script(job, where, train, run_bytes, sys.executable)
             if options.send:
-                number = submissions.send(job, where, chosen.training.frames, words)
+                number = submissions.send(job, text, words)
                 print(f"{len(job.runs)} runs submitted as job {number}; {job.file}", flush=True)
             else:
-                print(slurm.script(job, where, sys.executable), end="")
+                print(text, end="")
     if len(jobs) > 1:
         print(f"{len(jobs)} arrays of at most {where.max_array:,} jobs", file=sys.stderr)
     for job in jobs:
         array = f"array {job.folder.name}, " if len(jobs) > 1 else ""
         for place, run in enumerate(job.runs):
-            why = ""
-            if state := states.get(run):
-                note = f", {state.note}" if state.note else ""
-                why = f" ({state.state} after {state.frames:,} frames{note})"
             index = place // where.games_per_job
+            why = _why(states.get(run))
             print(f"{array}element {index}: {run[0]} seed {run[1]}{why}", file=sys.stderr)
     if left_out:
         print(f"left out: {summary(left_out)}", file=sys.stderr)
     return 0
+
+
+def _why(state: RunStatus | None) -> str:
+    """Why a run that was begun or submitted before is submitted again."""
+    if state is None:
+        return ""
+    note = f", {state.note}" if state.note else ""
+    return f" ({state.state} after {state.frames:,} frames{note})"
 
 
 def _suite(path: Path) -> Path:
@@ -121,22 +128,15 @@ def _refuse(run: Run, suite: Path, state: RunStatus | None) -> None:
 
 
 def _arrays(
-    options: argparse.Namespace, chosen: Config, where: site.Site, suite: Path,
-    runs: Sequence[tuple[str, int]],
-) -> list[slurm.Job]:  # fmt: skip
-    """The runs as arrays that SLURM takes, each with a folder of its own."""
-    device = options.device or ("cuda" if where.gres else "cpu")
-    train = (
-        "--preset", options.preset, "--device", device, "--threads", str(where.threads),
-        *flags.write_settings(config.preset(options.preset), chosen),
-    )  # fmt: skip
-    parts = slurm.elements(runs, where.max_array * where.games_per_job)
+    suite: Path, elements: Sequence[slurm.Element], where: site.Site, chosen: Config
+) -> Iterator[slurm.Job]:
+    """The elements as arrays that SLURM takes, each with a folder of its own."""
     name = "dqn-" + re.sub(r"[^\w.-]", "_", suite.name)
-    run_bytes = machine.training_memory_bytes(replay_bytes(chosen))
-    return [
-        slurm.Job(name, suite, suite / "jobs" / str(number), part, train, run_bytes)
-        for number, part in enumerate(parts, start=submissions.next_number(suite))
-    ]
+    starts = range(0, len(elements), where.max_array)
+    for number, start in enumerate(starts, start=submissions.next_number(suite)):
+        part = elements[start : start + where.max_array]
+        folder = suite / "jobs" / str(number)
+        yield slurm.Job(folder, name, chosen.training.frames, part, slurm.default_cluster())
 
 
 def seeds(text: str) -> list[int]:

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from repro import games, records
+from repro import records
 from repro.cluster import evidence, slurm, submissions
 from repro.cluster.evidence import Evidence
-from repro.cluster.slurm import Queue, Queued
-from repro.cluster.submissions import UNANSWERED_SECONDS, Submission
+from repro.cluster.slurm import Job, Queue, Queued
+from repro.cluster.submissions import UNANSWERED_SECONDS
 from repro.storage import lock
 
 STATES = ("running", "queued", "requeued", "stale", "missing", "dead", "done")
@@ -26,29 +26,14 @@ _WORKING = {"RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STAGE_OUT", "S
 _WATCHED = ("learning.csv", "train_episodes.csv", "evaluations.csv", ".lock")
 _EVENT_SECONDS = 5.0  # a run's last file and the note of its end are written this close together
 
-Place = tuple[Submission, int]  # a submission and the index within its array
+Place = tuple[Job, int]  # a submission and the index within its array
 
 
-@dataclass(frozen=True)
-class RunStatus:
-    """One line of `repro status`.
+@dataclass(frozen=True, kw_only=True)
+class RunStatus(Evidence):
+    """One line of `repro status`; ``attempts`` counts starts within jobs."""
 
-    Scores are mean raw returns, percentages are of the human (random is 0); ``None`` where
-    there is none yet. ``attempts`` counts starts within jobs.
-    """
-
-    game: str
-    seed: int
     state: str
-    frames: int
-    planned_frames: int
-    frames_per_second: float | None
-    last_score: float | None
-    last_percent: float | None
-    best_score: float | None
-    best_percent: float | None
-    final_score: float | None
-    final_percent: float | None
     seconds_left: float | None
     attempts: int
     note: str
@@ -65,7 +50,7 @@ def look(suite: Path, unknown: str, stale_seconds: float = STALE_SECONDS) -> lis
     """
     known = submissions.read(suite)
     try:
-        queue = slurm.queue([(submission.name, submission.cluster) for submission in known])
+        queue = slurm.queue(known)
     except slurm.SlurmError as error:
         if not unknown:
             raise
@@ -75,7 +60,7 @@ def look(suite: Path, unknown: str, stale_seconds: float = STALE_SECONDS) -> lis
 
 
 def survey(
-    suite: Path, known: Sequence[Submission], queue: Queue | None, stale_seconds: float
+    suite: Path, known: Sequence[Job], queue: Queue | None, stale_seconds: float
 ) -> list[RunStatus]:
     """As :func:`look`, if it is known what squeue says: ``None`` if it cannot be asked.
 
@@ -103,36 +88,35 @@ def _look(
 ) -> RunStatus:  # fmt: skip
     run = records.run_path(suite, game, seed)
     seen = evidence.read(suite, game, seed)
-    stats = [stat for name in _WATCHED if (stat := _stat(run / name))]
-    touched = max((stat.st_mtime for stat in stats), default=0.0)
-    file = _stat(run / ".lock")
-    held = file is not None and file.st_ino in (locked or ())
-    silent = time.time() - touched >= stale_seconds
-    elsewhere = (
-        not silent
-        and _out_of_sight(run / ".lock", locked is not None)
-        and not _ended(seen.events, touched, queue is not None and bool(places))
-    )
-    state, why = _state(seen, _entry(places, queue or {}), held, held or elsewhere)
+    stats = {name: stat for name in _WATCHED if (stat := _stat(run / name))}
+    touched = max((stat.st_mtime for stat in stats.values()), default=0.0)
+    silent_seconds = time.time() - touched
+    silent = silent_seconds >= stale_seconds
+    held = ".lock" in stats and stats[".lock"].st_ino in (locked or ())
+    # A process that this host cannot see: an empty lock was let go of, and one that names this
+    # host and is not held is a dead process's.
+    owner = lock.read(run / ".lock")
+    elsewhere = bool(owner) and (locked is None or owner.get("host") != socket.gethostname())
+    ended = _ended(seen.events, touched, queue is not None and bool(places))
+    at_work = held or (elsewhere and not silent and not ended)
+    state, why = _state(seen, _entry(places, queue or {}), held, at_work)
+    if state == "missing" and (run / "config.json").exists():
+        state = "stale"
     planned = seen.planned_frames or max((one.frames for one, _ in places), default=0)
     left = None
     if state == "running" and seen.frames_per_second:
         left = (planned - seen.frames) * (1 + seen.scored_share) / seen.frames_per_second
     if state == "running" and silent and touched:
-        why = f"no sign of life for {(time.time() - touched) / 60:,.0f} min"
+        why = f"no sign of life for {silent_seconds / 60:,.0f} min"
     if state == "missing" and places:
-        submission, index = places[-1]
-        why = evidence.last_line(submission.folder / f"{index}.log")
+        job, index = places[-1]
+        why = evidence.last_line(job.folder / f"{index}.log")
     damaged = "damaged: " + ", ".join(seen.damaged) if seen.damaged else ""
     failing = _failing(seen.events) if state not in ("dead", "done") else ""
-    notes = (damaged, failing, why)
+    attempts = sum(event["event"] == "started" for event in seen.events)
     return RunStatus(
-        game, seed, state, seen.frames, planned, seen.frames_per_second,
-        seen.last_score, _percent(game, seen.last_score),
-        seen.best_score, _percent(game, seen.best_score),
-        seen.final_score, _percent(game, seen.final_score),
-        left, sum(event["event"] == "started" for event in seen.events),
-        "; ".join(note for note in notes if note),
+        **vars(seen) | {"planned_frames": planned}, state=state, seconds_left=left,
+        attempts=attempts, note="; ".join(note for note in (damaged, failing, why) if note),
     )  # fmt: skip
 
 
@@ -143,51 +127,38 @@ def _state(seen: Evidence, entry: Queued | None, held: bool, at_work: bool) -> t
     # No job goes on with a run that has a done.json, even a damaged one.
     if "done.json" in seen.damaged:
         return "dead", "its train command makes done.json again"
-    if seen.given_up and not held:
+    if (seen.failure or "failure.json" in seen.damaged) and not held:
         return "dead", seen.failure
     if entry and entry.state not in _WORKING:
         return "requeued" if seen.events else "queued", entry.reason
     if entry or at_work:
         return "running", ""
-    return "stale" if seen.begun else "missing", ""
+    return "missing", ""
 
 
 def _entry(places: list[Place], queue: Queue) -> Queued | None:
     """The run's place in the queue, or one that it may yet get; a working one first."""
-    entries = [queue[one.script, index] for one, index in places if (one.script, index) in queue]
+    found = [queue.get((str(one.file), index)) for one, index in places]
+    entries = [entry for entry in found if entry]
     asked = max((one.asked for one, _ in places if one.asked is not None), default=0.0)
     if not entries and time.time() - asked < UNANSWERED_SECONDS:
         return Queued("PENDING", "sbatch has not answered")
     return min(entries, key=lambda entry: entry.state not in _WORKING, default=None)
 
 
-def _failing(events: list[evidence.Row]) -> str:
+def _failing(events: Sequence[evidence.Row]) -> str:
     failures = evidence.failures_in_a_row(events)
     said = [event["last_line"] for event in events if event["event"] == "failed"]
     return f"failed {failures} times in a row: {said[-1]}" if failures else ""
 
 
-def _out_of_sight(path: Path, locks_known: bool) -> bool:
-    """Whether a lock is that of a process that this host cannot see: one of another host.
-
-    An empty lock was let go of; one that names this host and is not held is a dead process's.
-    """
-    owner = lock.read(path)
-    return bool(owner) and not (locks_known and owner.get("host") == socket.gethostname())
-
-
-def _ended(events: list[evidence.Row], touched: float, queue_known: bool) -> bool:
+def _ended(events: Sequence[evidence.Row], touched: float, queue_known: bool) -> bool:
     """Whether the last job to have the run is over, and nobody has touched the run since."""
     if not events:
         return False
     if events[-1]["event"] == "started":  # and the queue, if it can be asked, has no such job
-        return queue_known and bool(events[-1]["job"])
-    return touched < evidence.when(events[-1]) + _EVENT_SECONDS
-
-
-def _percent(game: str, score: float | None) -> float | None:
-    known = games.GAMES.get(game)
-    return None if known is None or score is None else known.percent_of_human(score)
+        return queue_known and events[-1]["job"] != ""
+    return bool(touched < events[-1]["time"] + _EVENT_SECONDS)
 
 
 def _stat(path: Path) -> os.stat_result | None:
@@ -200,8 +171,7 @@ def _stat(path: Path) -> os.stat_result | None:
 def _locked_inodes() -> set[int] | None:
     """Files that a process of this host holds a lock on, if it tells; looking takes none."""
     try:
-        lines = Path("/proc/locks").read_text().splitlines()
+        lines = Path("/proc/locks").read_text()
     except OSError:
         return None
-    pattern = re.compile(r"FLOCK.* \w+:\w+:(\d+) ")
-    return {int(match[1]) for line in lines if (match := pattern.search(line))}
+    return {int(inode) for inode in re.findall(r"FLOCK.* \w+:\w+:(\d+) ", lines)}

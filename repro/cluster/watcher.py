@@ -42,7 +42,7 @@ class Watcher:
     """
 
     def __init__(self, run: Run, suite: Path, attempts: int, retry_seconds: int) -> None:
-        self._run = run
+        self._run, self._suite = run, suite
         self._folder = records.run_path(suite, run.game, run.seed)
         self._attempts = attempts
         self._retry_seconds = retry_seconds
@@ -102,12 +102,12 @@ class Watcher:
         """Note a failure; whether it was the last, after which the run is given up."""
         self._note("failed", code, said)
         self._failures += 1  # also if the disk is too full to list them
-        events = evidence.rows_if_any(self._table, evidence.EVENTS)
-        failures = evidence.failures_in_a_row(events) or self._failures
+        seen = self._seen()
+        failures = evidence.failures_in_a_row(seen.events) or self._failures
         if failures < self._attempts:
             return False
         self._note("given up", code, said)
-        reason = {"exit_code": code, "failures": failures, "step": self._step(), "last_line": said}
+        reason = {"exit_code": code, "failures": failures, "step": seen.step, "last_line": said}
         try:
             if not self._is_anothers():
                 self._folder.mkdir(parents=True, exist_ok=True)
@@ -118,7 +118,7 @@ class Watcher:
         return True
 
     def _note(self, event: str, code: int | None = None, said: str = "") -> None:
-        values = {"event": event, "exit_code": code, "step": self._step(), "last_line": said}
+        values = {"event": event, "exit_code": code, "step": self._seen().step, "last_line": said}
         try:
             with io.TextIOWrapper(disk.open_to_append(self._table), "utf-8", newline="") as file:
                 writer = csv.DictWriter(file, evidence.EVENTS, lineterminator="\n")
@@ -127,6 +127,9 @@ class Watcher:
                 writer.writerow(_where() | values)
         except OSError as error:  # a full disk must not end the watcher too
             print(f"repro.job: {self._table}: {event} not noted: {error}", file=sys.stderr)
+
+    def _seen(self) -> evidence.Evidence:
+        return evidence.read(self._suite, self._run.game, self._run.seed)
 
     def _is_anothers(self) -> bool:
         """Whether there is something else than this run, into which nothing may be written.
@@ -138,11 +141,6 @@ class Watcher:
         except records.RunDirectoryError:
             return not any(done.changes(self._folder, [done.CONFIG]))
         return False
-
-    def _step(self) -> int:
-        """How far the training has come."""
-        learned = evidence.rows_if_any(self._folder / "learning.csv", ["step"], evidence.TAIL_BYTES)
-        return int(learned[-1]["step"]) if learned else 0
 
 
 def _where() -> dict[str, Any]:

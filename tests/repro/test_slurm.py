@@ -33,18 +33,16 @@ def tools(tmp_path, monkeypatch):
     return folder
 
 
-def job(**changes):
-    values = {
-        "name": "dqn-nature",
-        "suite": Path("/data/nature"),
-        "folder": Path("/data/nature/jobs/1"),
-        "runs": (("pong", 0), ("breakout", 0), ("pong", 1)),
-        "train": ("--preset", "nature", "--device", "cuda", "--threads", "4"),
-        "run_bytes": machine.training_memory_bytes(
-            ReplayMemory.bytes_needed(10**6, (84, 84), "u1")
-        ),
-    }
-    return slurm.Job(**values | changes)
+RUNS = (("pong", 0), ("breakout", 0), ("pong", 1))
+RUN_BYTES = machine.training_memory_bytes(ReplayMemory.bytes_needed(10**6, (84, 84), "u1"))
+TRAIN = ("--preset", "nature", "--device", "cuda", "--threads", "4")
+
+
+def script(where, python="python", runs=RUNS, suite=Path("/data/nature")):
+    """The script of some runs."""
+    elements = slurm.elements(runs, where.games_per_job)
+    job = slurm.Job(suite / "jobs" / "1", "dqn-nature", 200_000_000, elements)
+    return slurm.script(job, where, TRAIN, RUN_BYTES, python)
 
 
 def gpu_site(**changes):
@@ -66,19 +64,19 @@ def options(text):
 
 
 def test_the_script_is_the_golden_one_and_the_body():
-    made = slurm.script(job(), gpu_site(), "/data/env/bin/python")
+    made = script(gpu_site(), "/data/env/bin/python")
     assert made == GOLDEN.read_text() + "\n" + BODY.read_text()
 
 
 def test_the_script_is_bash(tmp_path):
     made = tmp_path / "submit.sh"
-    made.write_text(slurm.script(job(), gpu_site(), "/data/env/bin/python"))
+    made.write_text(script(gpu_site(), "/data/env/bin/python"))
     done = subprocess.run(["bash", "-n", made], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_what_is_not_asked_for_is_not_in_the_script():
-    text = slurm.script(job(), site.Site(), "python")
+    text = script(site.Site(), "python")
     assert not {"--partition", "--account", "--gres", "--qos"} & set(options(text))
     assert "module" not in text
 
@@ -95,7 +93,7 @@ def test_the_template_is_the_same_script():
         assert mine[name] == theirs[name]
     variable = re.compile(r"^([A-Z_]+)=", re.MULTILINE)
     assert set(variable.findall(template)) == set(variable.findall(made))
-    memory = slurm.script(job(), site.Site(), "python")
+    memory = script(site.Site(), "python")
     assert mine["--mem"] == options(memory)["--mem"]
 
 
@@ -105,30 +103,30 @@ def test_every_run_is_in_one_element(per_job):
     parts = slurm.elements(runs, per_job)
     assert [run for part in parts for run in part] == runs
     assert all(len(part) == per_job for part in parts[:-1])
-    text = slurm.script(job(runs=tuple(runs)), site.Site(games_per_job=per_job), "python")
+    text = script(site.Site(games_per_job=per_job), runs=runs)
     assert options(text)["--array"] == f"0-{len(parts) - 1}"
 
 
 def test_memory_holds_the_replays_of_all_runs_of_a_job():
-    one = job().run_bytes
+    one = RUN_BYTES
     for count in (1, 4):
-        text = slurm.script(job(), site.Site(games_per_job=count), "python")
+        text = script(site.Site(games_per_job=count), "python")
         found = int(options(text)["--mem"].removesuffix("M")) * 2**20
         assert 1.1 * count * one < found < 1.2 * count * one
     assert 7.7e9 < one < 7.9e9
-    text = slurm.script(job(), site.Site(memory_gb=16), "python")
+    text = script(site.Site(memory_gb=16), "python")
     assert options(text)["--mem"] == "15259M"
 
 
 def test_paths_with_spaces_and_percent_signs_are_quoted():
     suite = Path("/data/my 50% suite")
-    text = slurm.script(job(suite=suite, folder=suite / "jobs" / "1"), site.Site(), "python")
+    text = script(site.Site(), suite=suite)
     assert options(text)["--output"] == "'/data/my 50%% suite/jobs/1/%a.log'"
     assert "SUITE='/data/my 50% suite'\n" in text
 
 
 def test_a_container_brings_its_own_python():
-    text = slurm.script(job(), site.Site(container="apptainer exec --nv dqn.sif"), "/my/python")
+    text = script(site.Site(container="apptainer exec --nv dqn.sif"), "/my/python")
     assert "PYTHON=(apptainer exec --nv dqn.sif python3)\n" in text
 
 
@@ -145,13 +143,12 @@ def run_script(tmp_path, training, signal=None, scontrol="", **environment):
         f'echo "$@" >>{calls}\n{scontrol or "[ $1 = show ] && echo JobState=RUNNING; true"}',
     )
     executable(tools / "sbatch", f'echo sbatch "$@" >>{calls}')
-    text = slurm.script(
-        job(suite=tmp_path, folder=tmp_path / "jobs"), site.Site(games_per_job=2), str(python)
+    file = executable(
+        tmp_path / "script.sh", script(site.Site(games_per_job=2), str(python), suite=tmp_path)
     )
-    script = executable(tmp_path / "script.sh", text)
     variables = {"PATH": f"{tools}:/usr/bin:/bin", "SLURM_ARRAY_JOB_ID": "7"} | environment
     process = subprocess.Popen(
-        ["bash", script], env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ["bash", file], env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     if signal:
         while len(list(tmp_path.glob("started-*"))) < 2:
@@ -204,7 +201,7 @@ def test_a_job_that_was_cancelled_does_not_come_back(tmp_path):
 def test_where_a_requeue_is_refused_a_job_is_left_to_go_on(tmp_path):
     refuses = "[ $1 = show ] && echo JobState=RUNNING"
     _, _, calls = run_script(tmp_path, WAITS, 10, refuses)
-    left = f"sbatch --dependency=afterany:7_0 --array=0 {tmp_path}/jobs/submit.sh"
+    left = f"sbatch --dependency=afterany:7_0 --array=0 {tmp_path}/jobs/1/submit.sh"
     assert calls.splitlines()[-1] == left
 
 
@@ -341,7 +338,7 @@ def test_values_as_clusters_have_them_are_one_option_each():
         partition="gpu,gpu-long", account="lab.42@site", gres="gpu:a100:2,tmp:3G",
         extra=("--qos=long", "-C a100", '--comment="two words"', "--exclusive"),
     )  # fmt: skip
-    text = slurm.script(job(), where, "python")
+    text = script(where, "python")
     lines = [line for line in text.splitlines() if line.startswith("#SBATCH ")]
     count = "set -- {}; for one; do case $one in -*) n=$((n+1)); esac; done; echo $n"
     for line in lines:
@@ -527,11 +524,11 @@ def test_a_queue_that_cannot_be_asked_stops_a_submission(tmp_path, capsys, tools
         (["pong", "--time", "1:2:3:4"], "is not a limit"),
         (["pong", "--time", "1", "--signal-seconds", "90"], "half the time limit"),
         (["pong", "--games-per-job", "0"], "at least 1"),
-        (["pong", "--memory-gb", "-1"], "zero or more"),
-        (["pong", "--memory-gb", "nan"], "memory_gb must be zero or more"),
-        (["pong", "--memory-gb", "inf"], "memory_gb must be zero or more"),
-        (["pong", "--memory-gb", "1e300"], "memory_gb must be zero or more"),
-        (["pong", "--site", "{tmp}/nan.toml"], "memory_gb must be zero or more"),
+        (["pong", "--memory-gb", "-1"], "at least 0"),
+        (["pong", "--memory-gb", "nan"], "memory_gb must be at least 0"),
+        (["pong", "--memory-gb", "inf"], "memory_gb must be at least 0"),
+        (["pong", "--memory-gb", "1e300"], "memory_gb must be at least 0"),
+        (["pong", "--site", "{tmp}/nan.toml"], "memory_gb must be at least 0"),
         (["pong", "--max-array", "0"], "max_array must be at least 1"),
         (["pong", "--time", "9" * 5_000], "is not a limit"),
         (["pong", "--setup", "a\0b"], "setup must be one line of printable"),

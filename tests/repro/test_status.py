@@ -1,7 +1,6 @@
 """`repro status` on made-up run directories in every state, with a made-up squeue."""
 
 import csv
-import dataclasses
 import datetime
 import fcntl
 import json
@@ -284,7 +283,7 @@ def test_single_bytes_and_cuts_anywhere_hide_no_run(tmp_path):
             assert list(found) == list(before)
             assert all(found["pong", seed] == before["pong", seed] for seed in range(3))
             assert status.table(list(found.values())).count("\n") == 8
-            json.dumps([dataclasses.asdict(one) for one in found.values()], allow_nan=False)
+            json.dumps([status.record(one) for one in found.values()], allow_nan=False)
             file.write_bytes(content)
     assert look(tmp_path) == before
 
@@ -309,10 +308,10 @@ def test_a_damaged_file_is_named_and_the_others_are_read(tmp_path, name, content
     files = {file.name: file for file in whole_run(tmp_path, "pong", 0)}
     for marker in ("done.json", "failure.json"):
         files[marker].unlink()
-    before = dataclasses.asdict(look(tmp_path)["pong", 0])
+    before = status.record(look(tmp_path)["pong", 0])
     assert (before["frames"], before["last_score"], before["best_score"]) == (800_000, 4.0, 4.0)
     files[name].write_text(content, encoding="latin-1")
-    found = dataclasses.asdict(look(tmp_path)["pong", 0])
+    found = status.record(look(tmp_path)["pong", 0])
     assert found["note"].startswith(f"damaged: {name}")
     may_change = {"note", "last_percent", "best_percent", "seconds_left", *lost}
     assert {key: found[key] for key in lost} == lost
@@ -385,8 +384,8 @@ def test_frames_speed_scores_and_time_left(tmp_path):
         3_200_000, 200_000_000, 500.0,
     )  # fmt: skip
     assert (found.last_score, found.best_score) == (-6.0, 9.3)
-    assert found.best_percent == pytest.approx(100.0)
-    assert found.last_percent == pytest.approx(100 * (-6 + 20.7) / 30)
+    assert found.percent("best") == pytest.approx(100.0)
+    assert found.percent("last") == pytest.approx(100 * (-6 + 20.7) / 30)
     # A half as many steps again are evaluation.
     assert found.seconds_left == pytest.approx((200_000_000 - 3_200_000) * 1.5 / 500)
 
