@@ -97,10 +97,9 @@ def table(runs: Sequence[RunStatus]) -> str:
         shown.add_column(name, justify="left" if name in _TEXTS else "right", no_wrap=True)
     for run in runs:
         shown.add_row(*map(Text, _cells(run)))
-    console = Console(file=io.StringIO(), width=_ALL_LETTERS, color_system=None)
-    with console.capture() as captured:
-        console.print(shown)
-    lines = [line.rstrip() for line in captured.get().splitlines()]
+    text = io.StringIO()
+    Console(file=text, width=_ALL_LETTERS, color_system=None).print(shown)
+    lines = [line.rstrip() for line in text.getvalue().splitlines()]
     return "\n".join([*lines, "", summary(runs)])
 
 

@@ -44,8 +44,7 @@ class Watcher:
     def __init__(self, run: Run, suite: Path, attempts: int, retry_seconds: int) -> None:
         self._run, self._suite = run, suite
         self._folder = records.run_path(suite, run.game, run.seed)
-        self._attempts = attempts
-        self._retry_seconds = retry_seconds
+        self._attempts, self._retry_seconds = attempts, retry_seconds
         self._log = evidence.log_file(suite, run.game, run.seed)
         self._table = evidence.events_file(suite, run.game, run.seed)
         self._process: subprocess.Popen[bytes] | None = None
@@ -102,31 +101,40 @@ class Watcher:
         """Note a failure; whether it was the last, after which the run is given up."""
         self._note("failed", code, said)
         self._failures += 1  # also if the disk is too full to list them
-        seen = self._seen()
-        failures = evidence.failures_in_a_row(seen.events) or self._failures
+        failures = evidence.failures_in_a_row(self._seen().events) or self._failures
         if failures < self._attempts:
             return False
-        self._note("given up", code, said)
-        reason = {"exit_code": code, "failures": failures, "step": seen.step, "last_line": said}
+        given_up = self._note("given up", code, said)
         try:
             if not self._is_anothers():
                 self._folder.mkdir(parents=True, exist_ok=True)
-                whole = _where() | reason | {"log": str(self._log)}
-                records.write_json(self._folder / "failure.json", whole)
+                reason = given_up | {"failures": failures, "log": str(self._log)}
+                records.write_json(self._folder / "failure.json", reason)
         except OSError as error:
             print(f"repro.job: {self._folder} given up after: {said} ({error})", file=sys.stderr)
         return True
 
-    def _note(self, event: str, code: int | None = None, said: str = "") -> None:
-        values = {"event": event, "exit_code": code, "step": self._seen().step, "last_line": said}
+    def _note(self, event: str, code: int | None = None, said: str = "") -> dict[str, Any]:
+        """List what happened, and return what is listed."""
+        array, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+        row = {
+            "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "event": event,
+            "job": f"{array}_{index}" if array else os.environ.get("SLURM_JOB_ID", ""),
+            "node": os.environ.get("SLURMD_NODENAME") or os.uname().nodename,
+            "exit_code": code,
+            "step": self._seen().step,
+            "last_line": said,
+        }
         try:
             with io.TextIOWrapper(disk.open_to_append(self._table), "utf-8", newline="") as file:
                 writer = csv.DictWriter(file, evidence.EVENTS, lineterminator="\n")
                 if file.tell() == 0:
                     writer.writeheader()
-                writer.writerow(_where() | values)
+                writer.writerow(row)
         except OSError as error:  # a full disk must not end the watcher too
             print(f"repro.job: {self._table}: {event} not noted: {error}", file=sys.stderr)
+        return row
 
     def _seen(self) -> evidence.Evidence:
         return evidence.read(self._suite, self._run.game, self._run.seed)
@@ -141,15 +149,6 @@ class Watcher:
         except records.RunDirectoryError:
             return not any(done.changes(self._folder, [done.CONFIG]))
         return False
-
-
-def _where() -> dict[str, Any]:
-    array, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
-    return {
-        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "job": f"{array}_{index}" if array else os.environ.get("SLURM_JOB_ID", ""),
-        "node": os.environ.get("SLURMD_NODENAME") or os.uname().nodename,
-    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
