@@ -5,6 +5,7 @@ import dataclasses
 import re
 import shlex
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,11 @@ _LARGEST = 10**9
 _AT_LEAST_ONE = ("games_per_job", "attempts", "max_array")
 _WORDS = ("partition", "account", "gres")  # each a part of an option of sbatch
 _BREAKS_A_WORD = re.compile(r"[\s\"'\\#]")
+_MEMORY_OPTIONS = ("mem", "mem-per-cpu", "none")
+# An option of sbatch, as NAME=VALUE, that asks for GPUs; the rest of it says how many.
+_GPUS = re.compile(r"--gpus(?:-per-\w+)?=|--(?:gres|tres-per-\w+)=(?:.+,)?(?:gres[:/])?gpus?\b")
+_NONE = re.compile(r"(?:.*[:=])?0+(?:,.*)?")
+_DEFAULTS = ("GRES", "GPUS", "GPUS_PER_NODE", "GPUS_PER_TASK")  # SBATCH_*, which a user may set
 _MOST_SIGNAL_SECONDS = 65_535  # all that sbatch takes
 
 
@@ -40,6 +46,7 @@ class Site:
     gres: str = _key("", "generic resources of a job, such as gpu:1")
     cpus: int = _key(0, "processor cores of a job; 0 for one per run")
     memory_gb: float = _key(0.0, "memory of a job, GB; 0 for what its replays need, and a margin")
+    memory_option: str = _key("mem", "how sbatch is asked for it: mem, mem-per-cpu or none")
     games_per_job: int = _key(1, "runs that share a job, its cores and its GPU")
     throttle: int = _key(0, "most jobs of an array that run at a time; 0 for no bound")
     max_array: int = _key(1000, "most jobs in an array; below SLURM's MaxArraySize")
@@ -83,6 +90,30 @@ class Site:
         return total
 
     @property
+    def asks_for_memory(self) -> bool:
+        """Whether an option of the site's own does, next to which sbatch takes no other."""
+        return any(option.startswith("--mem") for option in self.extra if "bind" not in option)
+
+    def gpu_option(self, environment: Mapping[str, str]) -> str:
+        """The option by which a job gets a GPU, in any of SLURM's spellings; empty if none does.
+
+        Args:
+            environment: variables of the process that calls sbatch, which reads some, too.
+        """
+        defaults = [
+            f"--{name.lower().replace('_', '-')}={environment[f'SBATCH_{name}']}"
+            for name in _DEFAULTS
+            if f"SBATCH_{name}" in environment
+        ]
+        for option in (f"--gres={self.gres}", *self.extra, *defaults):
+            spelled = "=".join(shlex.split(option))
+            if spelled.startswith("-G"):
+                spelled = f"--gpus={spelled[2:].removeprefix('=')}"
+            if (found := _GPUS.match(spelled)) and not _NONE.fullmatch(spelled[found.end() :]):
+                return option
+        return ""
+
+    @property
     def threads(self) -> int:
         """Processor threads of one run; a fixed number, for the same number gives the same run."""
         return max(1, self.cpus // self.games_per_job)
@@ -108,6 +139,8 @@ def _check(name: str, value: Any) -> None:
         raise ConfigError(f"{name} must be one line of printable characters")
     if name in _WORDS and _BREAKS_A_WORD.search(text):
         raise ConfigError(f"{name} {text!r} must be one word, without quotes, '\\' and '#'")
+    if name == "memory_option" and value not in _MEMORY_OPTIONS:
+        raise ConfigError(f"{name} must be one of {', '.join(_MEMORY_OPTIONS)}, got {value!r}")
     for option in value if name == "extra" else ():
         if not _is_one_option(option):
             raise ConfigError(

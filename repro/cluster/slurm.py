@@ -1,5 +1,6 @@
 """SLURM: the batch script as text, what sbatch answers, and what squeue says."""
 
+import math
 import os
 import re
 import shlex
@@ -84,7 +85,10 @@ def script(job: Job, site: Site, train: Sequence[str], run_bytes: int, python: s
         run_bytes: memory of one run.
         python: the interpreter, unless the site names one.
     """
+    cpus = site.cpus or site.games_per_job
     memory = site.memory_gb * 10**9 or run_bytes * site.games_per_job * _MEMORY_MARGIN
+    memory /= 2**20 * (cpus if site.memory_option == "mem-per-cpu" else 1)
+    memory_is_said = site.asks_for_memory or site.memory_option == "none"
     options = [
         f"--job-name={job.name}",
         f"--array=0-{len(job.elements) - 1}" + (f"%{site.throttle}" if site.throttle else ""),
@@ -93,8 +97,8 @@ def script(job: Job, site: Site, train: Sequence[str], run_bytes: int, python: s
         f"--time={site.time}",
         "--nodes=1",
         "--ntasks=1",
-        f"--cpus-per-task={site.cpus or site.games_per_job}",
-        f"--mem={-int(-memory // 2**20)}M",
+        f"--cpus-per-task={cpus}",
+        "" if memory_is_said else f"--{site.memory_option}={math.ceil(memory)}M",
         f"--gres={site.gres}" if site.gres else "",
         f"--signal=B:USR1@{site.signal_seconds}",
         "--requeue",

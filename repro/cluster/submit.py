@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import re
 import sys
 import unicodedata
@@ -34,7 +35,7 @@ def add(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
     )  # fmt: skip
     flags.add_preset(parser)
     parser.add_argument(
-        "--device", help="cpu, cuda, ... [default cuda if --gres is given, else cpu]"
+        "--device", help="cpu, cuda, ... [default cuda if jobs ask for a GPU, else cpu]"
     )
     parser.add_argument(
         "--run", dest="send", action="store_true", help="submit, rather than print the script"
@@ -73,7 +74,8 @@ def command(options: argparse.Namespace, chosen: Config, words: Sequence[str]) -
             print(f"nothing to submit to {suite}: {summary(left_out)}")
             return 0
         jobs = list(_arrays(suite, slurm.elements(runs, where.games_per_job), where, chosen))
-        device = options.device or ("cuda" if where.gres else "cpu")
+        gpu = where.gpu_option(os.environ)
+        device = options.device or ("cuda" if gpu else "cpu")
         train = ["--preset", options.preset, "--device", device, "--threads", str(where.threads)]
         train += flags.write_settings(config.preset(options.preset), chosen)
         run_bytes = machine.training_memory_bytes(replay_bytes(chosen))
@@ -84,6 +86,8 @@ def command(options: argparse.Namespace, chosen: Config, words: Sequence[str]) -
                 print(f"{len(job.runs)} runs submitted as job {number}; {job.file}", flush=True)
             else:
                 print(text, end="")
+    if gpu and not device.startswith("cuda"):
+        print(f"each job gets a GPU ({gpu}) that --device {device} does not use", file=sys.stderr)
     if len(jobs) > 1:
         print(f"{len(jobs)} arrays of at most {where.max_array:,} jobs", file=sys.stderr)
     for job in jobs:

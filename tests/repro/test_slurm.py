@@ -391,6 +391,88 @@ def test_what_is_done_or_of_another_configuration(tmp_path, capsys, tools):
     assert (code, out) == (0, f"nothing to submit to {tmp_path}: 1 run: 1 done\n")
 
 
+# --- GPUs and memory -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--gres", "gpu:1"], ["--gres", "tmp:3G,gpu:a100:2"], ["--gres", "gres:gpu"],
+        ["--extra=--gres=gpu"], ["--extra=--gres gpu:2"], ["--extra=--gpus=1"],
+        ["--extra=--gpus 1"], ["--extra=--gpus=a100:10"], ["--extra=--gpus-per-node=2"],
+        ["--extra=--gpus-per-task=v100:1"], ["--extra=--gpus-per-socket=1"], ["--extra=-G1"],
+        ["--extra=-G 1"], ["--extra=--tres-per-task=cpu:4,gres/gpu:1"],
+        ["--extra=--qos=long", "--extra=-Ga100:1"],
+    ],
+)  # fmt: skip
+def test_a_gpu_is_used_however_it_is_asked_for(tmp_path, capsys, words):
+    suite = tmp_path / "s"
+    code, out, err = use(capsys, "submit", "pong", "--out", suite, *words)
+    assert (code, err) == (0, "element 0: pong seed 0\n")
+    assert "TRAIN=(--preset nature --device cuda --threads 1)\n" in out
+    code, out, err = use(capsys, "submit", "pong", "--out", suite, "--device", "cpu", *words)
+    assert "--device cpu" in out
+    assert re.search(r"^each job gets a GPU \(.*\) that --device cpu does not use$", err, re.M)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [], ["--gres", "tmp:3G"], ["--gres", "gpu:0"], ["--gres", "none"], ["--gres", "gpu:a100:0"],
+        ["--extra=--gpus=0"], ["--extra=-G0"], ["--extra=-G a100:0"], ["--partition", "gpu"],
+        ["--extra=--comment=gpu:1"], ["--extra=--cpus-per-gpu=4"], ["--extra=--gpu-bind=closest"],
+    ],
+)  # fmt: skip
+def test_what_asks_for_no_gpu_trains_on_the_processor(tmp_path, capsys, words):
+    code, out, err = use(capsys, "submit", "pong", "--out", tmp_path / "s", *words)
+    assert (code, err) == (0, "element 0: pong seed 0\n")
+    assert "--device cpu" in out
+
+
+def test_a_gpu_that_the_users_environment_asks_sbatch_for(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("SBATCH_GPUS_PER_NODE", "1")
+    _, out, err = use(capsys, "submit", "pong", "--out", tmp_path / "s")
+    assert "--device cuda" in out
+    _, _, err = use(capsys, "submit", "pong", "--out", tmp_path / "s", "--device", "cpu")
+    assert "each job gets a GPU (--gpus-per-node=1) that --device cpu does not use\n" in err
+
+
+# As the sbatch of a site that wants memory per processor core, and of any other.
+REFUSES_MEMORY = """
+grep -q '^#SBATCH --mem=' "$2" && { echo "memory by node is not supported" >&2; exit 1; }
+[ "$(grep -c '^#SBATCH --mem-per' "$2")" -le 1 ] || { echo "mutually exclusive" >&2; exit 1; }
+echo 4242
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "memory"),
+    [
+        (["--memory-option", "none"], []),
+        (["--memory-option", "mem-per-cpu"], ["--mem-per-cpu=8513M"]),
+        (["--memory-option", "mem-per-cpu", "--cpus", 4], ["--mem-per-cpu=2129M"]),
+        (["--memory-option", "mem-per-cpu", "--memory-gb", 8.388608], ["--mem-per-cpu=8000M"]),
+        (["--extra=--mem-per-cpu=4G"], ["--mem-per-cpu=4G"]),
+        (["--extra=--mem-per-gpu=4G", "--extra=--gpus=1"], ["--mem-per-gpu=4G"]),
+    ],
+)
+def test_memory_as_a_site_wants_to_be_asked(tmp_path, capsys, tools, words, memory):
+    executable(tools / "sbatch", f"export PATH=/usr/bin:/bin\n{REFUSES_MEMORY}")
+    suite = tmp_path / "s"
+    code, _, err = use(capsys, "submit", "pong", "--out", suite, "--run")
+    assert (code, err) == (1, "repro: sbatch failed: memory by node is not supported\n")
+    code, out, err = use(capsys, "submit", "pong", "--out", suite, "--run", *words)
+    assert code == 0, err
+    assert out.startswith("1 runs submitted as job 4242; ")
+    text = (suite / "jobs" / "2" / "submit.sh").read_text()
+    assert re.findall(r"^#SBATCH (--mem.*)", text, re.MULTILINE) == memory
+
+
+def test_binding_of_memory_is_no_amount():
+    where = site.Site(extra=("--mem-bind=local",))
+    assert {"--mem", "--mem-bind"} <= set(options(script(where)))
+
+
 # --- sbatch --------------------------------------------------------------------------------
 
 
@@ -529,6 +611,7 @@ def test_a_queue_that_cannot_be_asked_stops_a_submission(tmp_path, capsys, tools
         (["pong", "--memory-gb", "inf"], "memory_gb must be at least 0"),
         (["pong", "--memory-gb", "1e300"], "memory_gb must be at least 0"),
         (["pong", "--site", "{tmp}/nan.toml"], "memory_gb must be at least 0"),
+        (["pong", "--memory-option", "mem-per-node"], "must be one of mem, mem-per-cpu, none"),
         (["pong", "--max-array", "0"], "max_array must be at least 1"),
         (["pong", "--time", "9" * 5_000], "is not a limit"),
         (["pong", "--setup", "a\0b"], "setup must be one line of printable"),
