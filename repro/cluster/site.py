@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import os
 import re
 import shlex
 import tomllib
@@ -134,7 +135,7 @@ def _check(name: str, value: Any) -> None:
     least = int(name in _AT_LEAST_ONE)
     if kind in (int, float) and not least <= value <= _LARGEST:
         raise ConfigError(f"{name} must be at least {least} and at most {_LARGEST:,}, got {value}")
-    text = "".join(value) if kind is tuple else str(value)
+    text = readable("".join(value) if kind is tuple else str(value))
     if not all(one.isprintable() or (name == "setup" and one in "\n\t") for one in text):
         raise ConfigError(f"{name} must be one line of printable characters")
     if name in _WORDS and _BREAKS_A_WORD.search(text):
@@ -147,6 +148,14 @@ def _check(name: str, value: Any) -> None:
                 f"extra {option!r} is not an option of sbatch, such as --qos=long; each needs a "
                 "text of its own"
             )
+
+
+def readable(text: str) -> str:
+    """A path or the like as people see it: in UTF-8, if it can be, whatever the locale."""
+    try:
+        return os.fsencode(text).decode()
+    except UnicodeError:
+        return text
 
 
 def _is_one_option(text: str) -> bool:
@@ -191,14 +200,21 @@ def read_flags(options: argparse.Namespace) -> Site:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    """Read a site file."""
+    """Read a site file, whose bytes will be the script's: its texts are as if typed as flags."""
     try:
         values = tomllib.loads(disk.read_text(path))
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot read the site file {path}: {disk.reason(error)}") from error
     try:
         for name, value in values.items():
-            _check(name, tuple(value) if isinstance(value, list) else value)
+            values[name] = _typed(value)
+            _check(name, values[name])
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     return values
+
+
+def _typed(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(map(_typed, value))
+    return os.fsdecode(value.encode()) if isinstance(value, str) else value

@@ -23,6 +23,10 @@ _NO_ANSWER = re.compile(
     r"timed out|Zero Bytes|(send|receive|shutdown) failure|reset by peer|Broken pipe"
     r"|Unexpected message|Header lengths"
 )
+# What sbatch says, with --parsable and without: a site's own sbatch may drop the option, and say
+# more, before and after.
+_ANSWER = re.compile(r"^[ \t]*([0-9]+)(?:;([\w.-]+))?[ \t\r]*$", re.MULTILINE)
+_SENTENCE = re.compile(r"Submitted batch job ([0-9]+)(?: on cluster ([\w.-]+))?")
 
 
 class SlurmError(RuntimeError):
@@ -161,7 +165,8 @@ def queue(jobs: Collection[Job]) -> Queue | None:
         for match in re.finditer(r"^([^|\n]*)\|([0-9]+)\|(.*?)\|(/.*)$", said, re.MULTILINE):
             place = (match[4], int(match[2]))
             if place not in entries or entries[place].state == "PENDING":
-                entries[place] = Queued(match[1], "" if match[3] == "None" else match[3])
+                reason = "" if match[3] == "None" else disk.one_line(match[3])
+                entries[place] = Queued(match[1], reason)
     return entries
 
 
@@ -178,10 +183,11 @@ def submit(file: Path) -> tuple[str, str]:
         raise SlurmError(
             "there is no sbatch here; use --run on a login node of the cluster"
         ) from None
-    answer = re.search(r"^(\d+)(?:;(\S+))?$", said, re.MULTILINE)
-    if answer is None:
+    answers = _ANSWER.findall(said) or _SENTENCE.findall(said)
+    if not answers:
         raise UnclearError(f"sbatch answered without a job number: {said.strip()!r}")
-    return answer[1], answer[2] or ""
+    number, cluster = answers[-1]
+    return number, cluster
 
 
 def default_cluster() -> str:
@@ -190,7 +196,7 @@ def default_cluster() -> str:
 
 
 def _call(command: Sequence[str], unset: re.Pattern[str]) -> str:
-    """Run a command without some environment variables; returns what it prints, made printable."""
+    """Run a command without some environment variables; returns what it prints."""
     environment = {name: value for name, value in os.environ.items() if not unset.fullmatch(name)}
     try:
         done = subprocess.run(
@@ -198,12 +204,9 @@ def _call(command: Sequence[str], unset: re.Pattern[str]) -> str:
         )
     except subprocess.TimeoutExpired:
         raise UnclearError(f"{command[0]} gave no answer in {_QUERY_SECONDS} seconds") from None
-    out, err = (
-        "\n".join(map(disk.one_line, text.decode(errors="replace").split("\n")))
-        for text in (done.stdout, done.stderr)
-    )
+    out, err = os.fsdecode(done.stdout), os.fsdecode(done.stderr)  # paths as they are named here
     if done.returncode:
-        said = (err.strip() or out.strip() or "no reason given").splitlines()[-1]
+        said = disk.one_line((err.strip() or out.strip() or "no reason given").split("\n")[-1])
         unclear = done.returncode < 0 or _NO_ANSWER.search(said)
         raise (UnclearError if unclear else SlurmError)(f"{command[0]} failed: {said}")
     return out

@@ -6,6 +6,7 @@ queued although nobody heard of it. A number is never used again.
 """
 
 import datetime
+import os
 import re
 import shlex
 import sys
@@ -117,7 +118,7 @@ def send(job: Job, script: str, words: Sequence[str]) -> str:
     file = job.folder / "submission.json"
     failures: dict[Path, bytes] = {}
     try:
-        records.write_atomic(job.file, script.encode())
+        records.write_atomic(job.file, os.fsencode(script))  # paths stay, byte by byte
         job.file.chmod(0o755)
         records.write_json(file, record)  # before the jobs are: none may be unknown
         for run in job.runs:

@@ -85,7 +85,7 @@ def command(options: argparse.Namespace, chosen: Config, words: Sequence[str]) -
                 number = submissions.send(job, text, words)
                 print(f"{len(job.runs)} runs submitted as job {number}; {job.file}", flush=True)
             else:
-                print(text, end="")
+                _show(text)
     if gpu and not device.startswith("cuda"):
         print(f"each job gets a GPU ({gpu}) that --device {device} does not use", file=sys.stderr)
     if len(jobs) > 1:
@@ -101,6 +101,16 @@ def command(options: argparse.Namespace, chosen: Config, words: Sequence[str]) -
     return 0
 
 
+def _show(script: str) -> None:
+    """Print a script; into a file or pipe byte by byte, for it may be handed to sbatch."""
+    if sys.stdout.isatty():
+        print(script, end="")
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(os.fsencode(script))
+        sys.stdout.buffer.flush()
+
+
 def _why(state: RunStatus | None) -> str:
     """Why a run that was begun or submitted before is submitted again."""
     if state is None:
@@ -112,7 +122,8 @@ def _why(state: RunStatus | None) -> str:
 def _suite(path: Path) -> Path:
     """The folder of the runs, from the root."""
     suite = path.resolve()
-    if any(letter == "\\" or unicodedata.category(letter)[0] == "C" for letter in str(suite)):
+    letters = site.readable(str(suite))
+    if any(letter == "\\" or unicodedata.category(letter)[0] == "C" for letter in letters):
         raise ConfigError(
             f"{str(suite)!r} has a backslash or a control character, with which sbatch would not "
             "find it; choose another --out"
@@ -135,7 +146,7 @@ def _arrays(
     suite: Path, elements: Sequence[slurm.Element], where: site.Site, chosen: Config
 ) -> Iterator[slurm.Job]:
     """The elements as arrays that SLURM takes, each with a folder of its own."""
-    name = "dqn-" + re.sub(r"[^\w.-]", "_", suite.name)
+    name = "dqn-" + re.sub(r"[^\w.-]", "_", suite.name, flags=re.ASCII)
     starts = range(0, len(elements), where.max_array)
     for number, start in enumerate(starts, start=submissions.next_number(suite)):
         part = elements[start : start + where.max_array]

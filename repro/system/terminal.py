@@ -10,7 +10,10 @@ from typing import IO, Any
 
 
 class _Plain:
-    """A stream of text on which control characters become question marks."""
+    """A stream of text on which control characters become question marks.
+
+    What its encoding lacks is written with a backslash, as on standard error.
+    """
 
     def __init__(self, raw: Any) -> None:
         self.raw = raw
@@ -19,6 +22,8 @@ class _Plain:
         """Write the text; returns how long it was."""
         if not text.isprintable():
             text = "".join(one if one.isprintable() or one in "\n\t" else "?" for one in text)
+        if encoding := getattr(self.raw, "encoding", None):
+            text = text.encode(encoding, "backslashreplace").decode(encoding)
         self.raw.write(text)
         return len(text)
 

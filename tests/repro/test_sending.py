@@ -2,10 +2,13 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from command_line import executable, use
@@ -123,6 +126,26 @@ def test_what_may_have_been_accepted_is_not_submitted_again(
     executable(tools / "sbatch", "echo 8")
     code, out, _ = use(capsys, *words)
     assert (code, out) == (0, f"nothing to submit to {suite}: 1 run: 1 queued\n")
+
+
+BANNERS = {
+    "before": ("echo '*** Welcome to north ***'; echo 'quota: 12 of 100'; echo 4711", "4711", ""),
+    "after": ("echo '4711;north'; echo; echo 'Budget left: 1200 h'", "4711", "north"),
+    "both, indented": ("echo '== 2026 =='; printf '  4711 \\r\\n'; echo 'see 99.log'", "4711", ""),
+    "a sentence": ("echo hi; echo 'Submitted batch job 4711'; echo bye", "4711", ""),
+    "on a cluster": ("echo 'Submitted batch job 4711 on cluster north'", "4711", "north"),
+    "in colours": ("printf '\\033[32mok\\033[0m\\n4711\\n'", "4711", ""),
+}
+
+
+@pytest.mark.parametrize("banner", BANNERS)
+def test_an_sbatch_that_says_more_than_the_jobs_number(tmp_path, capsys, tools, banner):
+    sbatch, job, cluster = BANNERS[banner]
+    executable(tools / "sbatch", sbatch)
+    suite = tmp_path / "suite"
+    code, out, _ = use(capsys, "submit", "pong", "--out", suite, "--run")
+    assert (code, out) == (0, f"1 runs submitted as job {job}; {suite}/jobs/1/submit.sh\n")
+    assert (record(suite, 1)["job"], record(suite, 1)["cluster"]) == (job, cluster)
 
 
 @pytest.mark.parametrize(
@@ -254,3 +277,71 @@ def test_two_submissions_at_once_submit_once(tmp_path, capsys, tools):
     code, out, _ = use(capsys, *words)
     assert (code, out) == (0, f"nothing to submit to {suite}: 1 run: 1 queued\n")
     assert called.read_text() == "x\n"
+
+
+# --- paths ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def latin(tmp_path_factory):
+    """Variables of an environment whose locale is not of UTF-8."""
+    folder = tmp_path_factory.mktemp("locale")
+    words = ["localedef", "-i", "en_US", "-f", "ISO-8859-1", folder / "en_US.ISO-8859-1"]
+    made = shutil.which("localedef") and subprocess.run(words, capture_output=True, check=False)
+    if not made or made.returncode:
+        pytest.skip("no localedef that makes ISO-8859-1 (Debian: apt-get install locales)")
+    return {"LOCPATH": str(folder), "LC_ALL": "en_US.ISO-8859-1"}
+
+
+@pytest.mark.parametrize(
+    "name", ["résultats".encode(), "résultats".encode("latin-1"), "łódź".encode()]
+)
+def test_paths_keep_their_bytes_in_any_locale(tmp_path, tools, latin, name):
+    """Written as UTF-8 or not; in the script, between us and SLURM, and from a site file."""
+    suite = os.fsencode(tmp_path) + b"/" + name
+    environment = {"PATH": f"{tools}:/usr/bin:/bin", **latin}
+    executable(tools / "sbatch", 'printf "%s" "$2" >"$0.said"; echo 5')
+    executable(tools / "squeue", 'printf "PENDING|0|None|%s\\n" "$(cat "${0%squeue}sbatch.said")"')
+    site = tmp_path / "site.toml"
+    site.write_text('setup = "source /data/łódź/activate"\n', encoding="utf-8")
+    words = [b"submit", b"pong", b"--site", os.fsencode(site), b"--out", suite]
+
+    def submit(*more):
+        command = [sys.executable, "-m", "repro.cli", *words, *more]
+        done = subprocess.run(command, env=environment, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    printed = submit()
+    said = submit("--run")
+    script = suite + b"/jobs/1/submit.sh"
+    shown = re.sub(rb"[\x80-\x9f]", b"?", script)  # what such a terminal would obey
+    assert said == b"1 runs submitted as job 5; " + shown + b"\n"
+    assert (tools / "sbatch.said").read_bytes() == script
+    assert Path(os.fsdecode(script)).read_bytes() == printed
+    for line in (
+        b"#SBATCH --output='%s/jobs/1/%%a.log'\n", b"SUITE='%s'\n",
+        b"SCRIPT='%s/jobs/1/submit.sh'\n",
+    ):  # fmt: skip
+        assert line % suite in printed
+    assert "source /data/łódź/activate\n".encode() in printed
+    # The same path is found in the queue.
+    assert submit("--run").startswith(b"nothing to submit to ")
+
+
+@pytest.mark.parametrize("words", [["submit", "pong", "--run"], ["submit", "pong"], ["status"]])
+def test_what_a_stream_cannot_show_has_a_backslash(tmp_path, tools, words):
+    suite = tmp_path / "łódź"
+    (suite / "pong" / "seed-0").mkdir(parents=True)
+    (suite / "pong" / "seed-0" / "config.json").write_text("{}")
+    executable(tools / "sbatch", "echo 5")
+    words = [*words, *([] if words == ["status"] else ["--out"]), suite]
+    done = subprocess.run(
+        [sys.executable, "-m", "repro.cli", *words], capture_output=True, check=False,
+        env={"PATH": f"{tools}:/usr/bin:/bin", "PYTHONIOENCODING": "ascii", "LC_ALL": "C.UTF-8"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    if "--run" in words:
+        assert done.stdout.endswith(b"\\u0142\\xf3d\\u017a/jobs/1/submit.sh\n")
+    elif "submit" in words:  # a script has to have the path
+        assert "/łódź/jobs/1/submit.sh'\n".encode() in done.stdout
