@@ -22,9 +22,11 @@ _AT_LEAST_ONE = ("games_per_job", "attempts", "max_array")
 _WORDS = ("partition", "account", "gres")  # each a part of an option of sbatch
 _BREAKS_A_WORD = re.compile(r"[\s\"'\\#]")
 _MEMORY_OPTIONS = ("mem", "mem-per-cpu", "none")
-# An option of sbatch, as NAME=VALUE, that asks for GPUs; the rest of it says how many.
-_GPUS = re.compile(r"--gpus(?:-per-\w+)?=|--(?:gres|tres-per-\w+)=(?:.+,)?(?:gres[:/])?gpus?\b")
-_NONE = re.compile(r"(?:.*[:=])?0+(?:,.*)?")
+# An option of sbatch, as NAME=VALUE, that asks for GPUs, whose kind may come before their number.
+_GPUS = re.compile(
+    r"(?:--gpus(?:-per-\w+)?=|--(?:gres|tres-per-\w+)=(?:.+,)?(?:gres[:/])?gpu(?=[:=,]|$)[:=]?)"
+    r"(?:[a-zA-Z][^:=,]*[:=]?)?(?P<number>[0-9]+)?"
+)
 _DEFAULTS = ("GRES", "GPUS", "GPUS_PER_NODE", "GPUS_PER_TASK")  # SBATCH_*, which a user may set
 _MOST_SIGNAL_SECONDS = 65_535  # all that sbatch takes
 
@@ -95,8 +97,8 @@ class Site:
         """Whether an option of the site's own does, next to which sbatch takes no other."""
         return any(option.startswith("--mem") for option in self.extra if "bind" not in option)
 
-    def gpu_option(self, environment: Mapping[str, str]) -> str:
-        """The option by which a job gets a GPU, in any of SLURM's spellings; empty if none does.
+    def gpus(self, environment: Mapping[str, str]) -> tuple[int, str]:
+        """How many GPUs a job gets, and by which option, in any of SLURM's spellings.
 
         Args:
             environment: variables of the process that calls sbatch, which reads some, too.
@@ -110,9 +112,11 @@ class Site:
             spelled = "=".join(shlex.split(option))
             if spelled.startswith("-G"):
                 spelled = f"--gpus={spelled[2:].removeprefix('=')}"
-            if (found := _GPUS.match(spelled)) and not _NONE.fullmatch(spelled[found.end() :]):
-                return option
-        return ""
+            if found := _GPUS.match(spelled):
+                number = found["number"]
+                if number is None or int(number):
+                    return int(number or 1), option
+        return 0, ""
 
     @property
     def threads(self) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from repro import config, games, records
-from repro.cluster import site, slurm, submissions
+from repro.cluster import estimate, site, slurm, submissions
 from repro.cluster.status import summary
 from repro.cluster.survey import RunStatus, look
 from repro.config import Config, ConfigError, flags
@@ -37,13 +37,18 @@ def add(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--device", help="cpu, cuda, ... [default cuda if jobs ask for a GPU, else cpu]"
     )
-    parser.add_argument(
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
         "--run", dest="send", action="store_true", help="submit, rather than print the script"
+    )
+    instead.add_argument(
+        "--estimate", action="store_true", help="print what it will take: jobs, hours, disk"
     )
     parser.add_argument(
         "--missing", action="store_true", help="leave out what is done or queued; always so"
     )
     site.add_flags(parser)
+    estimate.add_flags(parser)
     flags.add_settings(parser, default)
     parser.set_defaults(
         run=lambda options: command(options, flags.read_settings(options, default), arguments)
@@ -74,11 +79,17 @@ def command(options: argparse.Namespace, chosen: Config, words: Sequence[str]) -
             print(f"nothing to submit to {suite}: {summary(left_out)}")
             return 0
         jobs = list(_arrays(suite, slurm.elements(runs, where.games_per_job), where, chosen))
-        gpu = where.gpu_option(os.environ)
+        gpus, gpu = where.gpus(os.environ)
         device = options.device or ("cuda" if gpu else "cpu")
         train = ["--preset", options.preset, "--device", device, "--threads", str(where.threads)]
         train += flags.write_settings(config.preset(options.preset), chosen)
-        run_bytes = machine.training_memory_bytes(replay_bytes(chosen))
+        replay = replay_bytes(chosen)
+        if options.estimate:
+            fast = estimate.speed(options, seen)
+            for line in estimate.report(jobs, states, where, chosen, fast, gpus, replay):
+                print(line)
+            return 0
+        run_bytes = machine.training_memory_bytes(replay)
         for job in jobs:
             text = slurm.script(job, where, train, run_bytes, sys.executable)
             if options.send:
