@@ -7,7 +7,6 @@ queued although nobody heard of it. A number is never used again.
 
 import datetime
 import os
-import re
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,12 +17,13 @@ from typing import Any
 from repro import records
 from repro.cluster import slurm
 from repro.cluster.slurm import Job
-from repro.config import LARGEST
+from repro.config import Config, check
 from repro.storage import lock
+from repro.storage.run import Run
 from repro.system import disk
 
 UNANSWERED_SECONDS = 300.0  # what sbatch did not answer for may come into the queue so late
-FOLDER = re.compile(r"\w[\w.-]*", re.ASCII)  # the name of a game's folder
+_ANY = Config()
 
 
 class BusyError(RuntimeError):
@@ -47,13 +47,11 @@ def _job(file: Path) -> Job:
         asked = file.stat().st_mtime if record.get("job") is None else None
         texts = (record["name"], record.get("cluster", ""))
         job = Job(file.parent, texts[0], record["frames"], elements, texts[1], asked)
-        counts = (job.frames, *(seed for _, seed in job.runs))
-        if not (
-            all(type(text) is str and text.isprintable() for text in texts)  # squeue is given them
-            and all(type(count) is int and 0 <= count <= LARGEST for count in counts)
-            and all(FOLDER.fullmatch(game) for game, _ in job.runs)
-        ):
-            raise ValueError("no text, no count, or no folder's name")
+        check("frames", job.frames, int)
+        if not all(type(text) is str and text.isprintable() for text in texts) or job.frames < 0:
+            raise ValueError("no text that squeue could be given, or no count")
+        for game, seed in job.runs:
+            Run(game, seed, "", _ANY)  # which refuses what has no folder
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise records.RunDirectoryError(f"{file} is damaged; mend or remove it") from error
     return job

@@ -67,14 +67,18 @@ def command(options: argparse.Namespace, chosen: Config, words: Sequence[str]) -
     suite = _suite(options.out or Path("results") / options.preset)
     numbers = dict.fromkeys(number for part in options.seeds for number in part)
     names = read_games(options.games, chosen)
-    wanted = [(name, number) for number in numbers for name in names]
+    wanted = [Run(name, number, options.preset, chosen) for number in numbers for name in names]
     with submissions.alone(suite) if options.send else contextlib.nullcontext():
         seen = look(suite, "" if options.send else "what is queued is not known")
         states = {(state.game, state.seed): state for state in seen}
+        runs, left_out = [], []
         for run in wanted:
-            _refuse(Run(*run, options.preset, chosen), suite, states.get(run))
-        runs = [run for run in wanted if run not in states or states[run].state not in _LEFT_OUT]
-        left_out = [states[run] for run in wanted if run not in set(runs)]
+            place = (run.game, run.seed)
+            _refuse(run, suite, states.get(place))
+            if place in states and states[place].state in _LEFT_OUT:
+                left_out.append(states[place])
+            else:
+                runs.append(place)
         if not runs:
             print(f"nothing to submit to {suite}: {summary(left_out)}")
             return 0
@@ -93,8 +97,8 @@ def command(options: argparse.Namespace, chosen: Config, words: Sequence[str]) -
         for job in jobs:
             text = slurm.script(job, where, train, run_bytes, sys.executable)
             if options.send:
-                number = submissions.send(job, text, words)
-                print(f"{len(job.runs)} runs submitted as job {number}; {job.file}", flush=True)
+                sent = submissions.send(job, text, words)
+                print(f"{len(job.runs)} runs submitted as job {sent}; {job.file}", flush=True)
             else:
                 _show(text)
     if gpu and not device.startswith("cuda"):
@@ -103,10 +107,10 @@ def command(options: argparse.Namespace, chosen: Config, words: Sequence[str]) -
         print(f"{len(jobs)} arrays of at most {where.max_array:,} jobs", file=sys.stderr)
     for job in jobs:
         array = f"array {job.folder.name}, " if len(jobs) > 1 else ""
-        for place, run in enumerate(job.runs):
-            index = place // where.games_per_job
-            why = _why(states.get(run))
-            print(f"{array}element {index}: {run[0]} seed {run[1]}{why}", file=sys.stderr)
+        for number, (game, seed) in enumerate(job.runs):
+            element = f"{array}element {number // where.games_per_job}"
+            why = _why(states.get((game, seed)))
+            print(f"{element}: {game} seed {seed}{why}", file=sys.stderr)
     if left_out:
         print(f"left out: {summary(left_out)}", file=sys.stderr)
     return 0
@@ -181,7 +185,7 @@ def read_games(words: Sequence[str], chosen: Config) -> list[str]:
 
     Raises:
         UnknownGameError: naming the nearest.
-        ConfigError: if a file names none, or a name can be no folder's.
+        ConfigError: if a file names none, or there are too many.
     """
     atari = chosen.environment == "atari"
     names = dict.fromkeys(name for word in dict.fromkeys(words) for name in _named(word, atari))
@@ -189,9 +193,6 @@ def read_games(words: Sequence[str], chosen: Config) -> list[str]:
         return list(dict.fromkeys(games.find(name).name for name in names))
     if len(names) > _MOST_NAMES:
         raise ConfigError(f"{len(names):,} environments; at most {_MOST_NAMES:,} at a time")
-    for name in names:
-        if not submissions.FOLDER.fullmatch(name):
-            raise ConfigError(f"{name!r} is no environment's name, such as CartPole-v1")
     return list(names)
 
 
