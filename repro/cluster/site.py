@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from repro.config import ConfigError, checks
+from repro.config import ConfigError
 from repro.config.flags import natural
 from repro.system import disk
 
@@ -133,7 +133,7 @@ def _check(name: str, value: Any) -> None:
     if kind is None:
         raise ConfigError(f"unknown key {name!r}; there are: {', '.join(_KINDS)}")
     if kind is not tuple:
-        checks.check(name, value, kind)
+        check(name, value, kind)
     elif not isinstance(value, tuple) or not all(type(text) is str for text in value):
         raise ConfigError(f"{name} must be a list of texts, got {value!r}")
     least = int(name in _AT_LEAST_ONE)
