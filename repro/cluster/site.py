@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from repro.config import ConfigError
+from repro.config import ConfigError, check
 from repro.config.flags import natural
 from repro.system import disk
 
