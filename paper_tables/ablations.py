@@ -9,7 +9,8 @@ from paper_tables.caveats import caveats, setting
 from paper_tables.collect import Results
 from paper_tables.render import Column, Table
 from paper_tables.rows import Problem
-from paper_tables.tables import GAME, NOT_RUN, state
+from paper_tables.standing import NOT_RUN, state
+from paper_tables.tables import GAME
 
 ABLATION_FRAMES = 40_000_000  # 10 million steps: Extended Data Tables 3 and 4
 # What a variant may choose, and how long its periodic evaluations are.

@@ -6,11 +6,11 @@ from typing import Any
 from paper_tables import reference
 from paper_tables.collect import Results
 from paper_tables.reading import Run
+from paper_tables.reference import FULL_LENGTH_FRAMES
 from paper_tables.rows import RANDOM
 from repro.games import GAMES
 from repro.system.disk import one_line
 
-FULL_LENGTH_FRAMES = 200_000_000  # 50 million steps: ledger row 23
 # Settings that the random player has no use for, but its repeat: ledger row 26.
 _RANDOM_PLAYS = (
     "protocol.minimal_actions",

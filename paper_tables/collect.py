@@ -24,6 +24,10 @@ _FREE = {"training.frames", "training.log_every_steps", "training.heldout_states
 _RUN_FILES = {"config.json", "done.json", *TABLES}
 
 
+class NoRunError(RunDirectoryError):
+    """There is no run, sound or not, where one was looked for."""
+
+
 @dataclass(frozen=True)
 class Results:
     """What a tree holds.
@@ -52,8 +56,7 @@ class Results:
             for number, run in enumerate(self.runs)
             if run.finished
         ]
-        empty = nothing().assign(run=0)[["run", "return"]]
-        return self._with_game(pd.concat(parts or [empty]))
+        return self._with_game(pd.concat(parts or [NOTHING.episodes[["run", "return"]]]))
 
     def periodic(self) -> pd.DataFrame:
         """Each periodic evaluation: ``run``, ``game``, ``step``, ``mean``.
@@ -82,16 +85,19 @@ class Results:
         return rows.assign(game=[games[number] for number in rows["run"]]).reset_index(drop=True)
 
 
+NOTHING = Results((), nothing().assign(run=0), ())
+
+
 def collect(path: Path) -> Results:
     """Read every run at or below a path, through links too.
 
     Raises:
-        RunDirectoryError: if there is no run there, sound or not.
+        NoRunError: if there is none.
     """
     if not path.exists():
-        raise RunDirectoryError(f"there is no run at or below {path}: there is no such folder")
+        raise NoRunError(f"there is no run at or below {path}: there is no such folder")
     runs: list[Run] = []
-    parts = [nothing().assign(run=0)]
+    parts = [NOTHING.episodes]
     problems: list[Problem] = []
     for folder in _folders(path, problems):
         try:
@@ -103,7 +109,7 @@ def collect(path: Path) -> Results:
         runs.append(run)
         problems += run.spared
     if not runs and not problems:
-        raise RunDirectoryError(f"there is no run at or below {path}")
+        raise NoRunError(f"there is no run at or below {path}")
     results = Results(tuple(runs), pd.concat(parts, ignore_index=True), tuple(problems))
     return results.without(_claimed_twice(runs))
 

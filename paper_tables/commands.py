@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 ALSO = [key for key, column in COLUMNS.items() if column.table != "nature2015_scores"]
 FORMATS = ("md", "csv", "tex", "html")
 TRACE_CODES = {"alike": 0, "apart": 1, "too short": 3}
-_RANDOM, _ABLATIONS = Path("results/random"), Path("results/ablations")
+_TRAINED, _RANDOM, _ABLATIONS = (
+    Path("results", name) for name in ("nature", "random", "ablations")
+)
 
 
 def _natural(text: str) -> int:
@@ -35,9 +37,9 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "suite": {
         "nargs": "?",
         "type": Path,
-        "default": Path("results/nature"),
+        "default": _TRAINED,
         "metavar": "SUITE",
-        "help": "folder of the trained runs [default results/nature]",
+        "help": f"folder of the trained runs [default {_TRAINED}]",
     },
     "--random": {
         "type": Path,
@@ -87,24 +89,32 @@ def _add(parser: argparse.ArgumentParser, *names: str) -> None:
         parser.add_argument(name, **_ARGUMENTS[name])
 
 
+def _trained(options: argparse.Namespace, drawn: bool = False) -> "Results":
+    """The suite's results; a default suite need not be there."""
+    from paper_tables import suites
+
+    must_exist = options.suite != _TRAINED
+    return suites.load_trained(options.suite, options.leave_out_damaged, drawn, must_exist)
+
+
 def paper_tables(
     options: argparse.Namespace, drawn: bool = False
 ) -> "tuple[Results, dict[str, Results], list[Table]]":
     """The suite's results, those beside it by name, and all tables, in the paper's order."""
-    from paper_tables import ablations, loading, summary, tables
+    from paper_tables import ablations, suites, summary, tables
 
-    leave_out, random, variants = options.leave_out_damaged, options.random, options.ablations
-    results = loading.load_trained(options.suite, leave_out, drawn)
-    played = loading.load_random(random or _RANDOM, leave_out, random is not None)
-    suites = loading.load_variants(variants or _ABLATIONS, leave_out, variants is not None)
-    beside = ({"random player": played} if played else {}) | suites
+    leave_out, random, folder = options.leave_out_damaged, options.random, options.ablations
+    results = _trained(options, drawn)
+    played = suites.load_random(random or _RANDOM, leave_out, random is not None)
+    variants = suites.load_variants(folder or _ABLATIONS, leave_out, folder is not None)
+    beside = ({"random player": played} if played else {}) | variants
     return (
         results,
         beside,
         [
             tables.hyperparameters(results),
             tables.scores(results, played, options.baseline, options.also),
-            *ablations.ablations(suites),
+            *ablations.ablations(variants),
             tables.normalised(results),
             summary.aggregates(results, options.seed, options.baseline),
         ],
@@ -153,9 +163,9 @@ def add_figures(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     )
 
     def run(options: argparse.Namespace) -> int:
-        from paper_tables import gallery, loading, style
+        from paper_tables import gallery, style
 
-        results = loading.load_trained(options.suite, options.leave_out_damaged, drawn=True)
+        results = _trained(options, drawn=True)
         folder = options.out or options.suite / "figures"
         for plate in gallery.draw(results, options.games, options.baseline, options.seed):
             _make(folder)
@@ -221,11 +231,11 @@ def add_trace(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
         drawn: Sequence[Path] = ()
         if not options.no_figure:
             from paper_tables import style
-            from paper_tables.trace import figure
+            from paper_tables.trace import panels
 
             folder = options.out or trace.runs[0].run.path.resolve().parents[1] / "figures"
             _make(folder)
-            drawn = style.save(figure.draw(trace), folder, f"trace-{trace.game}")
+            drawn = style.save(panels.draw(trace), folder, f"trace-{trace.game}")
         if options.json:
             files = {"figures": [str(path) for path in drawn]}
             print(json.dumps(words.as_json(trace) | files, indent=2, allow_nan=False))
@@ -250,12 +260,12 @@ def add_compare(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     )
 
     def run(options: argparse.Namespace) -> int:
-        from paper_tables import compare, loading, render
+        from paper_tables import compare, render, suites
 
-        one, other = (
-            compare.side(name, lambda path: loading.load(path, options.leave_out_damaged))
-            for name in (options.one, options.other)
-        )
+        def load(path: Path) -> "Results":
+            return suites.load(path, options.leave_out_damaged, must_exist=path != _TRAINED)
+
+        one, other = (compare.side(name, load) for name in (options.one, options.other))
         for table in compare.compare(one, other, options.baseline, options.seed):
             print(render.markdown(table))
             if options.out:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from paper_tables import reference, style, tables
+from paper_tables import reference, standing, style
 from paper_tables.collect import Results
 from paper_tables.rows import read_learning
 from repro import games as catalogue
@@ -217,6 +217,6 @@ def _finish(axes: Axes, results: Results, game: str) -> None:
         axes.set_xlim(left=0)
         return
     trained = any(run.game == game for run in results.runs)
-    text = "nothing recorded" if trained else tables.state(results, game)
+    text = "nothing recorded" if trained else standing.state(results, game)
     axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes)
     axes.tick_params(bottom=False, left=False, labelbottom=False, labelleft=False)

@@ -12,11 +12,10 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, NullLocator
 from numpy.typing import NDArray
 
-from paper_tables import aggregate, reference, style, summary, tables
-from paper_tables.caveats import FULL_LENGTH_FRAMES
+from paper_tables import aggregate, reference, standing, style, summary
 from paper_tables.collect import Results
 from paper_tables.normalise import human_normalised, scale
-from paper_tables.reference import BASELINES
+from paper_tables.reference import BASELINES, FULL_LENGTH_FRAMES
 from repro.games import GAMES
 from repro.records import read_json, read_rows
 
@@ -101,7 +100,7 @@ def _percent_ours(results: Results, baseline: str) -> dict[str, tuple[float, flo
     """Mean, and the bounds of its interval, of each game that was run."""
     zero, one = scale(baseline)
     percents = {}
-    for game, score in tables.our_scores(results).items():
+    for game, score in standing.our_scores(results).items():
         if game in zero.index:
             raw = np.array([score.mean, score.low, score.high])
             percents[game] = tuple(100 * human_normalised(raw, zero[game], one[game]))

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from paper_tables import curves, figures, inspected
+from paper_tables import curves, figures, state_figures
 from paper_tables.collect import Results
 from paper_tables.normalise import scale
 from paper_tables.reading import Run
 from paper_tables.reference import BASELINES
-from paper_tables.trace import figure, original, rule, runs, words
+from paper_tables.trace import original, panels, rule, runs, words
 from repro.games import find
 
 PAPERS_GAMES = ("space_invaders", "seaquest")  # of Fig. 2
@@ -88,25 +88,25 @@ def _traces(results: Results, games: Sequence[str]) -> Iterator[Plate]:
             traces.append(rule.trace(enough))
     if len(traces) > 1:
         title = f"Value and weights of {len(traces)} games beside the original program's trainings"
-        yield Plate("traces", title, figure.overview(traces))
+        yield Plate("traces", title, panels.overview(traces))
     for trace in traces:
-        yield Plate(f"trace-{trace.game}", words.caption(trace), figure.draw(trace))
+        yield Plate(f"trace-{trace.game}", words.caption(trace), panels.draw(trace))
 
 
 def _inspected(run: Run) -> Iterator[Plate]:
     for key, title, place, drawing in (
-        ("fig4", "Map of the last hidden layer by t-SNE", "Fig. 4", inspected.embedding),
+        ("fig4", "Map of the last hidden layer by t-SNE", "Fig. 4", state_figures.embedding),
         (
             "values",
             "Value along a stretch of play",
             "Extended Data Fig. 2a",
-            inspected.value_stretch,
+            state_figures.value_stretch,
         ),
         (
             "actions",
             "Action values at four moments",
             "Extended Data Fig. 2b",
-            inspected.action_values,
+            state_figures.action_values,
         ),
     ):
         yield Plate(

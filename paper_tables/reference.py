@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+FULL_LENGTH_FRAMES = 200_000_000  # 50 million steps: ledger row 23
 _FOLDER = Path(__file__).parent / "reference"
 
 
@@ -23,12 +24,16 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Column:
-    """A published score per game: which table, which column, and what to call it."""
+class Published:
+    """A published score per game: which table, which column, and what to call it.
+
+    ``frames`` is how long the agent was trained, 0 if it learned in another way or not at all.
+    """
 
     table: str
     column: str
     title: str
+    frames: int = 0
 
     def load(self) -> "pd.Series[float]":
         """One value per game; games that were not reported are left out."""
@@ -40,8 +45,8 @@ class Baseline:
     """Random player (0.0) and human (1.0) of one normalisation, never mixed with another's."""
 
     title: str
-    random: Column
-    human: Column
+    random: Published
+    human: Published
 
 
 SOURCES = {
@@ -49,36 +54,37 @@ SOURCES = {
     for table, source in tomllib.loads((_FOLDER / "sources.toml").read_text()).items()
 }
 
+_FULL = FULL_LENGTH_FRAMES
 COLUMNS = {
-    "random": Column("nature2015_scores", "random_unrounded", "random, 2015"),
-    "human": Column("nature2015_scores", "human_unrounded", "human, 2015"),
-    "linear": Column("nature2015_scores", "best_linear", "best linear, 2015"),
-    "contingency": Column("nature2015_scores", "contingency_sarsa", "contingency, 2015"),
-    "dqn": Column("nature2015_scores", "dqn", "DQN, 2015"),
-    "wang_dqn": Column("wang2016_noop_starts", "dqn", "DQN, Wang 2016"),
-    "double_dqn": Column("wang2016_noop_starts", "double_dqn", "Double DQN, Wang 2016"),
-    "dueling": Column("wang2016_noop_starts", "dueling", "Dueling, Wang 2016"),
-    "pfrl": Column("other_reproductions", "pfrl", "PFRL"),
-    "chainerrl": Column("other_reproductions", "chainerrl", "ChainerRL"),
-    "nnabla_rl": Column("other_reproductions", "nnabla_rl_best_mean", "nnabla-rl"),
+    "random": Published("nature2015_scores", "random_unrounded", "random, 2015"),
+    "human": Published("nature2015_scores", "human_unrounded", "human, 2015"),
+    "linear": Published("nature2015_scores", "best_linear", "best linear, 2015"),
+    "contingency": Published("nature2015_scores", "contingency_sarsa", "contingency, 2015"),
+    "dqn": Published("nature2015_scores", "dqn", "DQN, 2015", _FULL),
+    "wang_dqn": Published("wang2016_noop_starts", "dqn", "DQN, Wang 2016", _FULL),
+    "double_dqn": Published("wang2016_noop_starts", "double_dqn", "Double DQN, Wang 2016", _FULL),
+    "dueling": Published("wang2016_noop_starts", "dueling", "Dueling, Wang 2016", _FULL),
+    "pfrl": Published("other_reproductions", "pfrl", "PFRL", _FULL),
+    "chainerrl": Published("other_reproductions", "chainerrl", "ChainerRL", _FULL),
+    "nnabla_rl": Published("other_reproductions", "nnabla_rl_best_mean", "nnabla-rl", _FULL),
 }
 
 BASELINES = {
     "nature2015": Baseline("2015 tester", COLUMNS["random"], COLUMNS["human"]),
     "wang2016": Baseline(
         "Wang 2016",
-        Column("wang2016_noop_starts", "random", "random, Wang 2016"),
-        Column("wang2016_noop_starts", "human", "human, Wang 2016"),
+        Published("wang2016_noop_starts", "random", "random, Wang 2016"),
+        Published("wang2016_noop_starts", "human", "human, Wang 2016"),
     ),
     "human_starts": Baseline(
         "human starts",
-        Column("human_starts", "random", "random, human starts"),
-        Column("human_starts", "human", "human, human starts"),
+        Published("human_starts", "random", "random, human starts"),
+        Published("human_starts", "human", "human, human starts"),
     ),
     "world_record": Baseline(
         "world record",
         COLUMNS["random"],
-        Column("human_world_records", "record", "world record"),
+        Published("human_world_records", "record", "world record"),
     ),
 }
 

@@ -28,6 +28,8 @@ class Column:
         value: of a row, ``None`` or NaN if there is none; by default the row's entry ``name``.
         decimals: of numbers; ``None`` for text.
         missing: shown where there is no value; may depend on the row.
+        shown: how the value of a row is shown, if not as a number or text.
+        aside: whether a page shows it only on demand.
     """
 
     name: str
@@ -35,6 +37,8 @@ class Column:
     value: Callable[[Any], Any] | None = None
     decimals: int | None = None
     missing: str | Callable[[Any], str] = "-"
+    shown: Callable[[Any], str] | None = None
+    aside: bool = False
 
     @property
     def is_number(self) -> bool:
@@ -50,6 +54,8 @@ class Column:
         value = self.of(row)
         if pd.isna(value):
             text = self.missing if isinstance(self.missing, str) else self.missing(row)
+        elif self.shown:
+            text = self.shown(row)
         elif isinstance(value, bool):
             text = "yes" if value else "no"
         elif self.decimals is None:
@@ -84,6 +90,7 @@ class Table:
         columns: in order.
         rows: whatever the columns take their values from.
         notes: sentences below the table.
+        folded: whether a page shows a row only on demand.
     """
 
     key: str
@@ -91,6 +98,7 @@ class Table:
     columns: tuple[Column, ...]
     rows: Sequence[Any]
     notes: tuple[str, ...] = ()
+    folded: Callable[[Any], bool] | None = None
 
     @property
     def shown(self) -> list[Column]:

@@ -1,7 +1,7 @@
 """The paper's tables with our numbers beside the printed ones, game by game."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -12,31 +12,17 @@ from paper_tables.collect import Results
 from paper_tables.normalise import human_normalised, scale
 from paper_tables.reference import BASELINES, COLUMNS, SOURCES
 from paper_tables.render import Column, Table
-from paper_tables.verdicts import NO_SCORE, TEST, Score, score, verdict
+from paper_tables.standing import NOT_RUN, Standing, our_scores, standings
+from paper_tables.verdicts import NO_SCORE, TEST
 from repro.games import GAMES
 
 # Of tables whose rows are names of games.
 GAME = (Column("game", "", str), Column("title", "game", lambda game: GAMES[game].title))
-NOT_RUN, UNFINISHED, LEFT_OUT = "not run", "unfinished", "left out"
 MISPRINTS = (
     "Six printed percentages do not follow from the printed scores and are recomputed here: "
     "Double Dunk (printed 17.1), Boxing (1707.9), Robotank (509.0), Tennis (143.2), Gravitar "
     "(5.3), Krull (277.0). The contingency learner is below random play on 13 games, as printed."
 )
-
-
-def our_scores(results: Results | None) -> dict[str, Score]:
-    """Summarise the finished runs of each game that has one."""
-    by_game = results.final_scores().groupby("game", sort=False) if results else ()
-    return {str(game): score(rows) for game, rows in by_game}
-
-
-def state(results: Results, game: str) -> str:
-    """Say why a game has no score of ours: not run, unfinished, or left out as damaged."""
-    if any(run.game == game for run in results.runs):
-        return UNFINISHED
-    damaged = {problem.file.parent.parent.name for problem in results.fatal}
-    return LEFT_OUT if game in damaged else NOT_RUN
 
 
 def hyperparameters(results: Results) -> Table:
@@ -53,11 +39,10 @@ def hyperparameters(results: Results) -> Table:
             Column("name", "hyperparameter"),
             Column("printed", "printed", lambda row: _text(row["printed"])),
             Column("unit", "unit", missing=""),
-            Column("", "ours", ours),
+            Column("ours", "ours", ours),
             Column("field", "setting"),
             Column("source", ""),
             Column("note", "note", missing=""),
-            Column("ours", "", ours),
         ),
         reference.load("nature2015_hyperparameters").reset_index().to_dict("records"),
         ("Ours: of all runs of the suite; several values mean that runs differ.",),
@@ -90,92 +75,112 @@ def scores(
         baseline: whose human is 100% (a key of ``reference.BASELINES``).
         also: further published columns (keys of ``reference.COLUMNS``).
     """
-    printed = reference.load("nature2015_scores").to_dict("index")
-    ours, ours_random = (
-        dict.fromkeys(GAMES, NO_SCORE) | our_scores(suite) for suite in (results, random)
-    )
+    printed = reference.load("nature2015_scores")
+    games = standings(results)
+    ours_random = dict.fromkeys(GAMES, NO_SCORE) | our_scores(random)
     zero, one = (bounds.reindex(list(GAMES)) for bounds in scale(baseline))
-    trained = {run.game: run.train_frames for run in results.runs if run.finished}
     unfinished = Counter(run.game for run in results.runs if not run.finished)
 
     def percent(score: float, game: str) -> float:
         return 100 * human_normalised(score, zero[game], one[game])
 
-    def judged(game: str) -> str:
-        if not ours[game].seeds:
-            return state(results, game)
-        return verdict(ours[game], printed[game]["dqn"], printed[game]["dqn_sd"])
+    def number(
+        name: str, title: str, of: Callable[[Standing], float | None], decimals: int = 1
+    ) -> Column:
+        return Column(name, title, lambda game: of(games[game]), decimals, aside=True)
+
+    def other(name: str, title: str, column: str = "") -> Column:
+        values = printed[column or name]
+        return Column(name, title, values.get, 1, aside=True)
 
     def published(key: str) -> Column:
-        scores = COLUMNS[key].load()
-        return Column(key, COLUMNS[key].title, scores.get, 1)
+        return Column(key, COLUMNS[key].title, COLUMNS[key].load().get, 1, aside=True)
+
+    def verdict(game: str) -> str:
+        return games[game].verdict_text
 
     return Table(
         "table2",
         "Scores on 49 games (Extended Data Table 2)",
         (
             *GAME,
-            Column("random", "random", lambda game: printed[game]["random"], 1),
-            Column("our_random", "random, ours", lambda game: ours_random[game].mean, 1, NOT_RUN),
-            Column("best_linear", "linear", lambda game: printed[game]["best_linear"], 1),
+            other("random", "random"),
             Column(
-                "contingency", "contingency", lambda game: printed[game]["contingency_sarsa"], 1
+                "our_random",
+                "random, ours",
+                lambda game: ours_random[game].mean,
+                1,
+                NOT_RUN,
+                aside=True,
             ),
-            Column("human", "human", lambda game: printed[game]["human"], 1),
-            Column("dqn", "DQN", lambda game: printed[game]["dqn"], 1),
-            Column("dqn_sd", "s.d.", lambda game: printed[game]["dqn_sd"], 1),
+            other("best_linear", "linear"),
+            other("contingency", "contingency", "contingency_sarsa"),
+            other("human", "human"),
+            Column("dqn", "DQN", printed["dqn"].get, 1),
+            other("dqn_sd", "s.d."),
             *map(published, dict.fromkeys(also)),
-            Column("ours", "ours", lambda game: ours[game].mean, 1, judged),
-            Column("ours_low", "from", lambda game: ours[game].low, 1),
-            Column("ours_high", "to", lambda game: ours[game].high, 1),
-            Column("ours_episode_sd", "s.d., games", lambda game: ours[game].episode_sd, 1),
-            Column("ours_seed_sd", "s.d., seeds", lambda game: ours[game].seed_sd, 1),
-            Column("seeds", "seeds", lambda game: ours[game].seeds, 0),
+            Column("ours", "ours", lambda game: games[game].ours.mean, 1, verdict),
+            number("ours_low", "from", lambda one: one.ours.low),
+            number("ours_high", "to", lambda one: one.ours.high),
+            number("ours_episode_sd", "s.d., games", lambda one: one.ours.episode_sd),
+            number("ours_seed_sd", "s.d., seeds", lambda one: one.ours.seed_sd),
+            number("seeds", "seeds", lambda one: one.ours.seeds, 0),
             Column("unfinished", "", lambda game: unfinished[game]),
-            Column("episodes", "", lambda game: ours[game].episodes),
-            Column("train_frames", "frames", trained.get, 0),
+            Column("episodes", "", lambda game: games[game].ours.episodes),
+            number("train_frames", "frames", lambda one: one.train_frames or None, 0),
+            Column("dqn_percent_printed", "", printed["dqn_percent_human_printed"].get),
             Column(
-                "dqn_percent_printed", "", lambda game: printed[game]["dqn_percent_human_printed"]
+                "dqn_percent",
+                "DQN %",
+                lambda game: percent(printed["dqn"][game], game),
+                1,
+                aside=True,
             ),
-            Column("dqn_percent", "DQN %", lambda game: percent(printed[game]["dqn"], game), 1),
-            Column("ours_percent", "ours %", lambda game: percent(ours[game].mean, game), 1),
-            Column("verdict", "verdict", judged),
+            Column(
+                "ours_percent",
+                "ours %",
+                lambda game: percent(games[game].ours.mean, game),
+                1,
+                aside=True,
+            ),
+            Column(
+                "percent_of_dqn",
+                "% of DQN",
+                lambda game: games[game].percent,
+                0,
+                shown=lambda game: games[game].percent_text,
+            ),
+            Column("percent_of_dqn_low", "", lambda game: games[game].interval[0]),
+            Column("percent_of_dqn_high", "", lambda game: games[game].interval[1]),
+            Column("verdict", "verdict", lambda game: games[game].verdict, shown=verdict),
         ),
         list(GAMES),
         (
-            f"Percentages: random play 0, human 100; {BASELINES[baseline].title}, from unrounded "
-            "scores where these are known.",
+            "Percent of DQN: random play 0, the printed DQN 100, with a 95% interval.",
+            f"Other percentages: random play 0, human 100; {BASELINES[baseline].title}, from "
+            "unrounded scores where these are known.",
             TEST,
             *caveats(results),
             *(f"Random player: {note}" for note in (caveats(random) if random else ())),
             *((MISPRINTS,) if baseline == "nature2015" else ()),
         ),
+        folded=lambda game: games[game].verdict == NOT_RUN,
     )
 
 
 def brief(table: Table) -> Table:
     """Only the games of Table 2 that were run, and the columns that say how they went."""
-    names = [
-        "game",
-        "title",
-        "random",
-        "human",
-        "dqn",
-        "dqn_sd",
-        "ours",
-        "ours_episode_sd",
-        "seeds",
-        "train_frames",
-        "dqn_percent",
-        "ours_percent",
-        "verdict",
-    ]
+    names = ("game", "seeds", "train_frames")
     frame = table.frame
     return Table(
         "summary",
         f"{frame['ours'].count()} of {len(frame)} games run",
-        tuple(column for column in table.columns if column.name in names),
-        list(frame["game"][frame["verdict"] != NOT_RUN]),
+        tuple(
+            column
+            for column in table.columns
+            if column.name in names or (column.title and not column.aside)
+        ),
+        [game for game in table.rows if not table.folded(game)] if table.folded else [],
         tuple(note for note in table.notes if note != MISPRINTS),
     )
 
@@ -204,6 +209,7 @@ def normalised(results: Results) -> Table:
             "No percentage where a human is not above random play (human starts: Video Pinball).",
             *caveats(results),
         ),
+        folded=lambda game: game not in ours,
     )
 
 

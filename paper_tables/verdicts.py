@@ -1,22 +1,26 @@
-"""Our score of a game against a printed one: what is compared, and by which test."""
+"""Our score of a game against a printed one: how far apart they are, and what a test says."""
 
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from scipy import stats
 
 PRINTED_EPISODES = 30  # behind each printed mean and standard deviation
 SIGNIFICANCE = 0.05
 SEEDS_FOR_SPREAD = 3  # fewer say too little of how seeds differ
+TOO_SHORT, NO_DIFFERENCE = "too short to compare", "no difference found"
 TEST = (
-    f"Verdict, at {SIGNIFICANCE:g} and not corrected for the number of games. From "
-    f"{SEEDS_FOR_SPREAD} seeds on: whether the printed mean, taken as that of one more training, "
-    "lies outside the t prediction interval of our seeds' means. Below that: Welch's two-sided "
-    f"t-test of our games against the printed mean and s.d. over {PRINTED_EPISODES} games, which "
-    'leaves out how much trainings differ, so that it says "above" or "below" too often. '
-    '"Matches" is no proof of equality: no difference was found. The interval is the 95% t '
-    "interval of our mean over seeds, or below that over games."
+    f"Verdict: {TOO_SHORT!r} where the training had fewer frames than the paper's; else a test at "
+    f"{SIGNIFICANCE:g}, not corrected for the number of games. From {SEEDS_FOR_SPREAD} seeds on: "
+    "whether the printed mean, taken as that of one more training, lies outside the t prediction "
+    "interval of our seeds' means. Below that: Welch's two-sided t-test of our games against the "
+    f"printed mean and s.d. over {PRINTED_EPISODES} games, which leaves out how much trainings "
+    'differ, so that it says "above" or "below" too often. The interval of a percentage of DQN is '
+    "that of the test, and half of it the smallest difference that would have been called one: no "
+    "difference found is no proof of equality. The interval of ours is the 95% t interval of our "
+    "mean over seeds, or below that over games."
 )
 
 
@@ -58,13 +62,37 @@ class Score:
     @property
     def _half_width(self) -> float:
         _, sd, size = self.sample
-        return float(stats.t.ppf(0.975, size - 1)) * sd / math.sqrt(size) if size > 1 else math.nan
+        return _quantile(size - 1) * sd / math.sqrt(size) if size > 1 else math.nan
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A difference of two means, and how large one must be to be told from luck.
+
+    Attributes:
+        difference: ours less the other.
+        margin: half of its 95% interval: the smallest difference that the test would have called
+            one; NaN where there is no test.
+    """
+
+    difference: float
+    margin: float
+
+    @property
+    def verdict(self) -> str:
+        """Whether ours is "above" or "below", or no difference was found."""
+        if math.isnan(self.margin):
+            side = {-1: "below", 0: "equal", 1: "above"}[int(np.sign(self.difference))]
+            return f"{side}, untested"
+        if abs(self.difference) <= self.margin:
+            return NO_DIFFERENCE
+        return "above" if self.difference > 0 else "below"
 
 
 NO_SCORE = Score(0, 0, math.nan, math.nan, math.nan)
 
 
-def score(games: pd.DataFrame) -> Score:
+def summarise(games: pd.DataFrame) -> Score:
     """Summarise the final games of one game's runs: columns ``run`` and ``return``."""
     by_run = games.groupby("run")["return"]
     means = by_run.mean()
@@ -77,24 +105,27 @@ def score(games: pd.DataFrame) -> Score:
     )
 
 
-def verdict(ours: Score, printed_mean: float, printed_sd: float) -> str:
-    """Say whether ours "matches", is "above" or "below" (see ``TEST``)."""
+def against_printed(ours: Score, printed_mean: float, printed_sd: float) -> Effect:
+    """Test a score of ours against a printed one (see ``TEST``)."""
     mean, sd, size = ours.sample
-    if mean == printed_mean:
-        return "matches"
-    side = "above" if mean > printed_mean else "below"
     if size < 2 or math.isnan(sd):
-        return f"{side}, untested"
-    if ours.seeds >= SEEDS_FOR_SPREAD:
-        spread = sd * math.sqrt(1 + 1 / size)  # of one more training about the mean of ours
-        surprise = abs(mean - printed_mean) / spread if spread else math.inf
-        chance = 2 * float(stats.t.sf(surprise, size - 1))
-    elif sd == 0 and printed_sd == 0:
-        chance = 0.0
+        margin = math.nan
+    elif ours.seeds >= SEEDS_FOR_SPREAD:
+        # How far one more training may be from the mean of ours.
+        margin = _quantile(size - 1) * sd * math.sqrt(1 + 1 / size)
     else:
-        chance = float(
-            stats.ttest_ind_from_stats(
-                mean, sd, size, printed_mean, printed_sd, PRINTED_EPISODES, equal_var=False
-            ).pvalue
-        )
-    return side if chance < SIGNIFICANCE else "matches"
+        margin = welch_margin(sd, size, printed_sd, PRINTED_EPISODES)
+    return Effect(mean - printed_mean, margin)
+
+
+def welch_margin(sd: float, size: int, other_sd: float, other_size: int) -> float:
+    """The difference of two means from which on Welch's two-sided t-test tells them apart."""
+    variance, other = sd**2 / size, other_sd**2 / other_size  # of the means
+    if not variance + other:
+        return 0.0
+    degrees = (variance + other) ** 2 / (variance**2 / (size - 1) + other**2 / (other_size - 1))
+    return _quantile(degrees) * math.sqrt(variance + other)
+
+
+def _quantile(degrees: float) -> float:
+    return float(stats.t.ppf(1 - SIGNIFICANCE / 2, degrees))

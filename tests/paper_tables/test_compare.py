@@ -28,7 +28,7 @@ def test_game_by_game(suite, tmp_path):
     assert found.loc["breakout", "one_normalised"] == pytest.approx((0.5 + 0.5 + 0.55) / 3)
     assert found.loc["breakout", "other_normalised"] == pytest.approx(0.1 / 3)
     assert found.loc["breakout", "verdict"] == "above"
-    assert found.loc["pong", "verdict"] == "equal"
+    assert found.loc["pong", "verdict"] == "equal, untested"
     assert found.loc["alien", "verdict"] == "not run"
     assert np.isnan(found.loc["alien", "other"])
 
@@ -71,6 +71,38 @@ def test_runs_that_overlap_show_no_difference_by_welch(suite, tmp_path):
     one, two = (compare.side(str(tree.folder), collect) for tree in (suite, other))
     (found,) = compare.compare(one, two, "nature2015", 0)[0].frame.to_dict("records")
     assert found["verdict"] == "no difference found"
+
+
+def test_the_interval_of_the_difference_is_welchs(suite, tmp_path):
+    other = type(suite)(tmp_path / "other")
+    mine, theirs = [10.0, 20.0, 33.0], [1.0, 5.0, 4.0, 9.0]
+    for tree, values in ((suite, mine), (other, theirs)):
+        for seed, value in enumerate(values):
+            tree.run("breakout", seed, final=[value])
+    one, two = (compare.side(str(tree.folder), collect) for tree in (suite, other))
+    (cells,) = compare.compare(one, two, "nature2015", 0)[0].frame.to_dict("records")
+    test = stats.ttest_ind(mine, theirs, equal_var=False)
+    low, high = (bound / 30.1 for bound in test.confidence_interval())
+    assert (cells["difference_low"], cells["difference_high"]) == pytest.approx((low, high))
+
+
+def test_trainings_of_other_lengths_are_too_short_to_compare(suite, tmp_path):
+    other = type(suite)(tmp_path / "other")
+    for seed in range(3):
+        suite.run("breakout", seed, final=[1.0 + seed], training__frames=3_000_000)
+        other.run("breakout", seed, final=[300.0 + seed])
+    short, full = (compare.side(str(tree.folder), collect) for tree in (suite, other))
+
+    def verdict(one, two):
+        frame = compare.compare(one, two, "nature2015", 0)[0].frame.set_index("game")
+        return frame.loc["breakout", "verdict"]
+
+    column = {name: compare.side(name, collect) for name in ("dqn", "pfrl", "human", "random")}
+    assert verdict(short, full) == verdict(full, short) == "too short to compare"
+    assert verdict(short, column["dqn"]) == verdict(short, column["pfrl"]) == verdict(short, full)
+    assert verdict(short, short) == "no difference found"
+    assert verdict(full, column["dqn"]) == "below, untested"
+    assert verdict(short, column["human"]) == "below, untested"  # who was not trained so
 
 
 def test_both_sides_are_resampled_and_a_published_one_is_not(suite, tmp_path):

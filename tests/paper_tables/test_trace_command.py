@@ -10,7 +10,7 @@ from matplotlib.collections import PolyCollection
 
 from paper_tables import commands, gallery
 from paper_tables.collect import collect
-from paper_tables.trace import figure, rule, runs
+from paper_tables.trace import panels, rule, runs
 from repro import cli
 
 
@@ -86,7 +86,7 @@ def test_several_seeds_are_a_band_around_their_mean(tmp_path):
             return {n: float(x) * factor if n == "v" else x for n, x in row.items()}
 
         tracing.write_run(tmp_path, "pong", 250_000, change, seed)
-    panel = figure.draw(rule.trace(runs.read([tmp_path]))).axes[0]
+    panel = panels.draw(rule.trace(runs.read([tmp_path]))).axes[0]
     (band,) = [one for one in panel.collections if isinstance(one, PolyCollection)]
     corners = {(round(float(x), 6), round(float(y), 6)) for x, y in band.get_paths()[0].vertices}
     lines = {line.get_label(): line for line in panel.lines}
@@ -209,7 +209,7 @@ def test_no_torch_and_no_emulator_are_loaded(tmp_path):
     command = [sys.executable, "-c", code, "trace", path]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert {"torch", "ale_py", "gymnasium", "cv2"}.isdisjoint(done.stderr.split())
-    assert "paper_tables.trace.figure" in done.stderr.split()
+    assert "paper_tables.trace.panels" in done.stderr.split()
 
 
 def test_figures_and_report_begin_with_the_trace(tmp_path):

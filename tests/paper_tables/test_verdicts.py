@@ -7,7 +7,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from paper_tables.verdicts import score, verdict
+from paper_tables.verdicts import against_printed, summarise
+
+ALIKE = "no difference found"
+
+
+def verdict(ours, printed_mean, printed_sd):
+    return against_printed(ours, printed_mean, printed_sd).verdict
 
 
 def games(*runs):
@@ -17,21 +23,21 @@ def games(*runs):
 
 def test_score_by_hand():
     """Seeds with means 2 and 6, variances 2 and 8."""
-    found = score(games([1.0, 3.0], [4.0, 8.0]))
-    assert (found.seeds, found.episodes, found.mean) == (2, 4, 4.0)
-    assert found.episode_sd == pytest.approx(math.sqrt(5.0))
-    assert found.seed_sd == pytest.approx(math.sqrt(8.0))
+    ours = summarise(games([1.0, 3.0], [4.0, 8.0]))
+    assert (ours.seeds, ours.episodes, ours.mean) == (2, 4, 4.0)
+    assert ours.episode_sd == pytest.approx(math.sqrt(5.0))
+    assert ours.seed_sd == pytest.approx(math.sqrt(8.0))
     # Below three seeds the sample is the four games; t at 97.5% with 3 degrees is 3.1824.
-    assert found.high - found.mean == pytest.approx(3.182446 * math.sqrt(5.0) / 2, rel=1e-6)
-    assert found.mean - found.low == pytest.approx(found.high - found.mean)
+    assert ours.high - ours.mean == pytest.approx(3.182446 * math.sqrt(5.0) / 2, rel=1e-6)
+    assert ours.mean - ours.low == pytest.approx(ours.high - ours.mean)
 
 
 def test_from_three_seeds_on_the_seeds_are_the_sample():
-    found = score(games([1.0, 3.0], [4.0, 8.0], [7.0, 7.0]))
+    ours = summarise(games([1.0, 3.0], [4.0, 8.0], [7.0, 7.0]))
     means = np.array([2.0, 6.0, 7.0])
-    assert found.sample == (pytest.approx(5.0), pytest.approx(means.std(ddof=1)), 3)
+    assert ours.sample == (pytest.approx(5.0), pytest.approx(means.std(ddof=1)), 3)
     half = 4.302653 * means.std(ddof=1) / math.sqrt(3)
-    assert found.high == pytest.approx(5.0 + half, rel=1e-6)
+    assert ours.high == pytest.approx(5.0 + half, rel=1e-6)
 
 
 def welch_p(mean, sd, size, other_mean, other_sd, other_size):
@@ -51,8 +57,10 @@ def test_verdict_of_unlike_samples_is_welchs_and_not_students(ours_sd, printed_s
     a, b = ours_sd**2 / games_of_ours, printed_sd**2 / 30
     degrees = (a + b) ** 2 / (a**2 / (games_of_ours - 1) + b**2 / 29)
     bound = stats.t.ppf(0.975, degrees) * math.sqrt(a + b)
-    for factor, expected in ((0.98, "matches"), (1.02, "above"), (-1.02, "below")):
-        assert verdict(score(games(100 + factor * bound + values)), 100.0, printed_sd) == expected
+    for factor, expected in ((0.98, ALIKE), (1.02, "above"), (-1.02, "below")):
+        assert (
+            verdict(summarise(games(100 + factor * bound + values)), 100.0, printed_sd) == expected
+        )
 
 
 @pytest.mark.parametrize(("seeds", "quantile"), [(3, 4.302653), (5, 2.776445)])
@@ -61,9 +69,9 @@ def test_from_three_seeds_on_the_printed_score_is_one_more_training(seeds, quant
     shape = np.linspace(-1, 1, seeds)
     means = 6.0 * shape / shape.std(ddof=1)
     bound = quantile * 6.0 * math.sqrt(1 + 1 / seeds)
-    for factor, expected in ((0.99, "matches"), (1.01, "above"), (-1.01, "below")):
+    for factor, expected in ((0.99, ALIKE), (1.01, "above"), (-1.01, "below")):
         runs = [[mean + 100 + factor * bound] * 2 for mean in means]
-        assert verdict(score(games(*runs)), 100.0, 1.0) == expected
+        assert verdict(summarise(games(*runs)), 100.0, 1.0) == expected
 
 
 def test_same_trainings_are_told_apart_in_one_of_twenty():
@@ -73,32 +81,32 @@ def test_same_trainings_are_told_apart_in_one_of_twenty():
     for _ in range(400):
         trainings = generator.normal(100, 5, 4)
         printed, *ours = (generator.normal(mean, 20, 30) for mean in trainings)
-        told += verdict(score(games(*ours)), printed.mean(), printed.std(ddof=1)) != "matches"
+        told += verdict(summarise(games(*ours)), printed.mean(), printed.std(ddof=1)) != ALIKE
     assert 0.02 < told / 400 < 0.09
 
 
 def test_seeds_that_all_agree_leave_no_room():
-    assert verdict(score(games([7.0], [7.0], [7.0])), 7.5, 3.0) == "below"
+    assert verdict(summarise(games([7.0], [7.0], [7.0])), 7.5, 3.0) == "below"
 
 
 @pytest.mark.parametrize("shift", [-3.0, -1.0, -0.2, 0.2, 1.0, 3.0])
 def test_verdict_is_welchs_test_at_five_percent(shift):
     generator = np.random.default_rng(1)
-    ours = score(games(generator.normal(100 + shift, 3.0, 30)))
+    ours = summarise(games(generator.normal(100 + shift, 3.0, 30)))
     p = welch_p(ours.mean, ours.episode_sd, 30, 100.0, 2.0, 30)
-    expected = "matches" if p >= 0.05 else "above" if ours.mean > 100 else "below"
+    expected = ALIKE if p >= 0.05 else "above" if ours.mean > 100 else "below"
     assert verdict(ours, 100.0, 2.0) == expected
     if abs(shift) == 3.0:
-        assert expected != "matches"
+        assert expected != ALIKE
 
 
 def test_zero_spread_on_both_sides():
     """Montezuma's Revenge is printed as 0 with s.d. 0."""
-    assert verdict(score(games([0.0] * 30)), 0.0, 0.0) == "matches"
-    assert verdict(score(games([100.0] * 30)), 0.0, 0.0) == "above"
+    assert verdict(summarise(games([0.0] * 30)), 0.0, 0.0) == ALIKE
+    assert verdict(summarise(games([100.0] * 30)), 0.0, 0.0) == "above"
 
 
 def test_a_single_game_is_not_tested():
-    found = score(games([5.0]))
-    assert verdict(found, 1.0, 1.0) == "above, untested"
-    assert math.isnan(found.low)
+    ours = summarise(games([5.0]))
+    assert verdict(ours, 1.0, 1.0) == "above, untested"
+    assert math.isnan(ours.low)

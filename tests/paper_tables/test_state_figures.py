@@ -11,7 +11,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.image import imsave
 
-from paper_tables import inspected, style
+from paper_tables import state_figures, style
 from repro.records import RunDirectoryError
 
 STEPS, START, STOP = 300, 120, 160
@@ -72,7 +72,7 @@ def cross(first, second):
 
 
 def test_the_map_has_every_state_in_the_colour_of_its_value(folder):
-    figure = inspected.embedding(folder)
+    figure = state_figures.embedding(folder)
     (scatter,) = figure.axes[0].collections
     expected = table(folder, "embedding.csv")
     np.testing.assert_allclose(scatter.get_offsets(), expected[["x", "y"]])
@@ -85,7 +85,7 @@ def test_the_map_has_every_state_in_the_colour_of_its_value(folder):
 
 
 def test_each_screen_of_the_map_is_tied_to_its_own_point(folder):
-    figure = inspected.embedding(folder)
+    figure = state_figures.embedding(folder)
     points = table(folder, "embedding.csv")
     panels = {shown(axes): axes for axes in figure.axes if axes.images and axes.texts}
     assert sorted(panels) == SCREENS
@@ -113,7 +113,7 @@ def test_each_screen_of_the_map_is_tied_to_its_own_point(folder):
 @pytest.mark.parametrize("count", [1, 2, 5, 7])
 def test_a_map_may_have_fewer_screens(folder, count):
     change(folder, screens=SCREENS[:count])
-    figure = inspected.embedding(folder)
+    figure = state_figures.embedding(folder)
     assert (
         sorted(shown(axes) for axes in figure.axes if axes.images and axes.texts)
         == (SCREENS[:count])
@@ -121,7 +121,7 @@ def test_a_map_may_have_fewer_screens(folder, count):
 
 
 def test_the_stretch_is_drawn_against_frames_with_its_marks_and_screens(folder):
-    figure = inspected.value_stretch(folder)
+    figure = state_figures.value_stretch(folder)
     axes, *screens = figure.axes
     play = table(folder, "play.csv")
     line, marks = axes.lines
@@ -137,7 +137,7 @@ def test_the_stretch_is_drawn_against_frames_with_its_marks_and_screens(folder):
 
 
 def test_every_action_has_a_bar_at_every_mark_and_the_highest_stands_out(folder):
-    figure = inspected.action_values(folder)
+    figure = state_figures.action_values(folder)
     play = table(folder, "play.csv")
     screens, panels = figure.axes[:4], figure.axes[4:]
     assert [shown(screen) for screen in screens] == MARKS
@@ -156,7 +156,7 @@ def test_the_name_of_an_action_is_drawn_as_it_stands(folder, tmp_path, name):
     change(folder, actions=[name, *ACTIONS[1:]])
     play = pd.read_csv(folder / "play.csv").rename(columns={"q_NOOP": f"q_{name}"})
     play.to_csv(folder / "play.csv", index=False)
-    figure = inspected.action_values(folder)
+    figure = state_figures.action_values(folder)
     labels = figure.axes[4].get_yticklabels()
     assert [one.get_text() for one in labels] == [name.replace("\x1b", "?"), *ACTIONS[1:]]
     assert not any(one.get_parse_math() for one in labels)
@@ -169,7 +169,7 @@ def test_values_that_hardly_differ_are_written_so_that_they_do(folder):
     for index, name in enumerate(ACTIONS):
         play[f"q_{name}"] = 0.4 + 0.001 * index
     play.to_csv(folder / "play.csv")
-    axes = inspected.action_values(folder).axes[4]
+    axes = state_figures.action_values(folder).axes[4]
     assert len({text.get_text() for text in axes.texts}) == len(ACTIONS)
 
 
@@ -277,7 +277,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-@pytest.mark.parametrize("draw", [inspected.embedding, inspected.value_stretch])
+@pytest.mark.parametrize("draw", [state_figures.embedding, state_figures.value_stretch])
 def test_what_is_missing_or_damaged_is_named_with_its_remedy(folder, draw, damage):
     name, harm = DAMAGE[damage]
     harm(folder)
@@ -290,6 +290,6 @@ def test_what_is_missing_or_damaged_is_named_with_its_remedy(folder, draw, damag
 
 def test_saving_twice_gives_the_same_files(folder, tmp_path):
     first, second = (
-        style.save(inspected.embedding(folder), tmp_path / name, "map") for name in ("a", "b")
+        style.save(state_figures.embedding(folder), tmp_path / name, "map") for name in ("a", "b")
     )
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from paper_tables.ablations import ABLATIONS, foreign
-from paper_tables.collect import Results, collect, protocol_mixture
+from paper_tables.collect import NOTHING, NoRunError, Results, collect, protocol_mixture
 from paper_tables.render import counted
 from paper_tables.rows import RANDOM, Problem, learning_problems
 from repro.records import RunDirectoryError
+from repro.system.disk import one_line
 
 
 class DamagedResultsError(RuntimeError):
@@ -20,19 +21,29 @@ def load(
     path: Path,
     leave_out: bool,
     check: Callable[[Results], Sequence[Problem]] | None = None,
+    must_exist: bool = True,
 ) -> Results:
     """Collect a tree of runs under one protocol, naming on standard error what is wrong.
+
+    A folder without a run is a suite that is not run yet: it gives no results.
 
     Args:
         path: a run, a game or a suite.
         leave_out: go on without the runs that have a problem.
         check: finds further problems.
+        must_exist: whether a folder that is not there is an error.
 
     Raises:
-        RunDirectoryError: if there is no run.
+        NoRunError: if there is no such folder.
         DamagedResultsError: if there are problems, unless they are to be left out.
     """
-    results = collect(path)
+    try:
+        results = collect(path)
+    except NoRunError as error:
+        if must_exist and not path.is_dir():
+            raise
+        print(f"{one_line(error)}, so only published numbers are shown", file=sys.stderr)
+        return NOTHING
     results = results.without(protocol_mixture(results))
     if check is not None:
         results = results.without(check(results))
@@ -50,19 +61,22 @@ def load(
     return results
 
 
-def load_trained(path: Path, leave_out: bool, drawn: bool = False) -> Results:
+def load_trained(
+    path: Path, leave_out: bool, drawn: bool = False, must_exist: bool = True
+) -> Results:
     """Load a suite of trained runs.
 
     Args:
         path: the suite.
         leave_out: as in :func:`load`.
         drawn: whether what only figures show is needed too.
+        must_exist: as in :func:`load`.
 
     Raises:
         RunDirectoryError, DamagedResultsError: as :func:`load`, or if they are the random player's.
     """
     check = _undrawable if drawn else None
-    results = load(path, leave_out, check)
+    results = load(path, leave_out, check, must_exist)
     if any(run.preset == RANDOM for run in results.runs):
         raise RunDirectoryError(
             f"{path} holds runs of the random player; give it as --random, beside a suite "
