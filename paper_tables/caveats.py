@@ -42,6 +42,7 @@ def caveats(
     unfinished = [
         f"{GAMES[run.game].title} seed {run.seed}" for run in results.runs if not run.finished
     ]
+    others = [run.title for run in results.others.runs] if results.others else []
     return [
         *([f"Not the settings of the released code: {'; '.join(said)}."] if said else []),
         *(
@@ -51,6 +52,7 @@ def caveats(
         ),
         *([f"Unfinished, and not counted: {', '.join(unfinished)}."] if unfinished else []),
         *(f"Left out: {problem}." for problem in results.fatal),
+        *([f"Not of the paper, so in no table of it: {', '.join(others)}."] if others else []),
     ]
 
 

@@ -7,7 +7,7 @@ as a whole, so no mean is taken over what remained of a file.
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,13 @@ class Results:
         episodes: a row per evaluation game: ``run``, a position in ``runs``, then the columns
             of evaluations.csv but ``seed``.
         problems: why runs were left out, and what is wrong with a file that a run is shown without.
+        others: sound runs of games that the paper has not, which stand beside nothing.
     """
 
     runs: tuple[Run, ...]
     episodes: pd.DataFrame
     problems: tuple[Problem, ...]
+    others: "Results | None" = None
 
     @property
     def fatal(self) -> tuple[Problem, ...]:
@@ -71,13 +73,26 @@ class Results:
     def without(self, problems: Sequence[Problem]) -> "Results":
         """Leave out the runs that these problems are about, unless they are spared."""
         folders = {problem.file.parent for problem in problems if not problem.spares}
-        kept = [number for number, run in enumerate(self.runs) if run.path not in folders]
+        kept = self._only([run.path not in folders for run in self.runs])
+        others = self.others and self.others.without(problems)
+        return replace(kept, problems=(*self.problems, *problems), others=others)
+
+    def split(self) -> "Results":
+        """Set the runs of other games than the paper's apart."""
+        of_paper = [run.of_paper for run in self.runs]
+        if all(of_paper):
+            return self
+        others = self._only([not one for one in of_paper])
+        return replace(self._only(of_paper), others=replace(others, problems=()))
+
+    def _only(self, wanted: Sequence[bool]) -> "Results":
+        kept = [number for number, one in enumerate(wanted) if one]
         place = {number: position for position, number in enumerate(kept)}
         episodes = self.episodes[self.episodes["run"].isin(kept)]
-        return Results(
-            tuple(self.runs[number] for number in kept),
-            episodes.assign(run=episodes["run"].map(place).astype("int64")),
-            (*self.problems, *problems),
+        return replace(
+            self,
+            runs=tuple(self.runs[number] for number in kept),
+            episodes=episodes.assign(run=episodes["run"].map(place).astype("int64")),
         )
 
     def _with_game(self, rows: pd.DataFrame) -> pd.DataFrame:
@@ -111,7 +126,7 @@ def collect(path: Path) -> Results:
     if not runs and not problems:
         raise NoRunError(f"there is no run at or below {path}")
     results = Results(tuple(runs), pd.concat(parts, ignore_index=True), tuple(problems))
-    return results.without(_claimed_twice(runs))
+    return results.without(_claimed_twice(runs)).split()
 
 
 def _folders(path: Path, problems: list[Problem]) -> Iterator[Path]:

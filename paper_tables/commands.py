@@ -15,6 +15,8 @@ from repro.system import disk
 from repro.system.disk import one_line
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from paper_tables.collect import Results
     from paper_tables.render import Table
 
@@ -184,17 +186,28 @@ def add_report(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     )
 
     def run(options: argparse.Namespace) -> int:
-        from paper_tables import gallery, report, style
+        from paper_tables import gallery, headline, report, style
         from paper_tables.render import counted
 
         results, beside, made = paper_tables(options, drawn=True)
+
+        def picture(key: str, caption: str, figure: "Figure") -> report.Picture:
+            return report.Picture(key, caption, style.encoded(figure, "svg").decode())
+
         pictures = [
-            report.Picture(plate.key, plate.caption, style.encoded(plate.figure, "svg").decode())
+            picture(plate.key, plate.caption, plate.figure)
             for plate in gallery.draw(results, options.games, options.baseline, options.seed)
         ]
+        told = headline.headline(results, options.baseline, options.seed)
+        head = report.Head(
+            told.sentence,
+            picture(
+                "headline", "Ours beside the paper, and the games by verdict", headline.draw(told)
+            ),
+        )
         path = options.out or options.suite / "report.html"
         title = f"DQN on 49 Atari games: {one_line(options.suite.resolve().name)}"
-        _write(path, report.report(title, made, pictures, results, beside))
+        _write(path, report.report(title, made, pictures, results, beside, head))
         number = f"{counted(len(made), 'table')}, {counted(len(pictures), 'figure')}"
         print(f"{one_line(path)}: {number}")
         return 0

@@ -64,9 +64,19 @@ class Run:
     spared: tuple[Problem, ...]
 
     @property
+    def of_paper(self) -> bool:
+        """Whether the game is one of the paper's 49."""
+        return self.game in GAMES
+
+    @property
+    def game_title(self) -> str:
+        """The paper's, or else the environment's name."""
+        return GAMES[self.game].title if self.of_paper else self.game
+
+    @property
     def title(self) -> str:
         """Such as "Pong, seed 0"."""
-        return f"{GAMES[self.game].title}, seed {self.seed}"
+        return f"{self.game_title}, seed {self.seed}"
 
     @property
     def frames_per_step(self) -> int:
@@ -109,7 +119,7 @@ def read_setup(folder: Path) -> tuple[Run, dict[str, Any] | None]:
     if wrong := [*_misfits(folder, config), *_gaps(config, settings)]:
         raise UnsoundError(*(Problem(folder / "config.json", None, what) for what in wrong))
     rom = provenance.get("rom_md5")
-    if rom not in (None, GAMES[config["game"]].md5):
+    if config["game"] in GAMES and rom not in (None, GAMES[config["game"]].md5):
         what = f"ROM {rom!r} is not that of {config['game']}"
         raise UnsoundError(Problem(folder / "provenance.json", None, what))
     score = done or {}
@@ -186,9 +196,11 @@ def _settings(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def _misfits(folder: Path, config: Mapping[str, Any]) -> Iterator[str]:
     """Say what is wrong with the name of a run, beside that of its folder."""
     schema, game, seed = config.get("schema"), config.get("game"), config.get("seed")
+    settings = config.get("config")
+    other = isinstance(settings, dict) and settings.get("environment") == "gymnasium"
     if type(schema) is not int or schema != SCHEMA:
         yield f"schema {schema!r}, where this version reads {SCHEMA}"
-    if not isinstance(game, str) or game not in GAMES:
+    if not isinstance(game, str) or (game not in GAMES and not other):
         yield f"{game!r} is not one of the 49 games"
     if game != folder.parent.name:
         yield f"it says game {game!r}, the folder {folder.parent.name!r}"

@@ -75,7 +75,9 @@ class Cell:
 
     @property
     def number(self) -> float | None:
-        """What a page sorts by."""
+        """What a page sorts by; also of a text that is a number."""
+        if isinstance(self.value, str) and _NUMBER.fullmatch(self.value):
+            return float(self.value.replace(",", ""))
         known = isinstance(self.value, int | float | np.number) and np.isfinite(self.value)
         return float(self.value) if known and not isinstance(self.value, bool) else None
 
@@ -90,7 +92,7 @@ class Table:
         columns: in order.
         rows: whatever the columns take their values from.
         notes: sentences below the table.
-        folded: whether a page shows a row only on demand.
+        folded: of a row, whether a page shows it only on demand.
     """
 
     key: str
@@ -111,6 +113,12 @@ class Table:
         named = [column for column in self.columns if column.name]
         values = {column.name: [column.of(row) for row in self.rows] for column in named}
         return pd.DataFrame(values, dtype=object)
+
+    @property
+    def away(self) -> list[bool]:
+        """Of each row, whether a page shows it only on demand; if that were all, none is."""
+        folded = [self.folded is not None and self.folded(row) for row in self.rows]
+        return [one and not all(folded) for one in folded]
 
     def cells(self) -> list[list[Cell]]:
         """All rows, of what is shown."""

@@ -2,9 +2,10 @@
 
 import base64
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from repro.games import GAMES
 from repro.storage import done
 
 _UNKNOWN = "not recorded"
+_PIXELS_PER_POINT = 1.8
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,26 @@ class Picture:
     svg: str
 
     @property
+    def width(self) -> int:
+        """On the page, in pixels, where there is room: a little larger than in print."""
+        points = re.search(r'<svg[^>]* width="([0-9.]+)pt"', self.svg)
+        return round(_PIXELS_PER_POINT * float(points[1])) if points else 0
+
+    @property
     def data(self) -> Markup:
         """The SVG, for an image of its own: the names within an SVG are the same in each."""
         start = self.svg.find("<svg")  # after the XML prolog
         if start < 0:
             raise ValueError(f"the picture {self.key} holds no SVG")
         return Markup(base64.b64encode(self.svg[start:].encode()).decode())
+
+
+@dataclass(frozen=True)
+class Head:
+    """How a suite stands to the paper."""
+
+    sentence: str
+    picture: Picture
 
 
 @dataclass(frozen=True)
@@ -49,12 +65,37 @@ class _Problems:
     problems: Sequence[Problem]
 
 
+_Part = _Problems | Table | Picture
+_LEFT_OUT, _TRACES, _SCORES = "Left out", "Beside the original program's trainings", "Scores"
+_OTHERS, _MADE = "Games that the paper has not", "How it was made"
+_CHAPTERS = (_LEFT_OUT, _TRACES, _SCORES, _OTHERS, "Further figures", "Further tables", _MADE)
+_CHAPTER_OF = {
+    "fig3": _SCORES,
+    "table2": _SCORES,
+    "aggregates": _SCORES,
+    "others": _OTHERS,
+    "others-curves": _OTHERS,
+    "runs": _MADE,
+    "protocol": _MADE,
+}
+
+
+def _chapter(part: _Part) -> str:
+    if isinstance(part, _Problems):
+        return _LEFT_OUT
+    if part.key.startswith("trace"):
+        return _TRACES
+    further = "Further figures" if isinstance(part, Picture) else "Further tables"
+    return _CHAPTER_OF.get(part.key, further)
+
+
 def report(
     title: str,
     tables: Sequence[Table],
     figures: Sequence[Picture],
     results: Results,
     beside: Mapping[str, Results] | None = None,
+    head: Head | None = None,
 ) -> str:
     """Write one HTML page that needs neither another file nor a network.
 
@@ -64,19 +105,17 @@ def report(
         figures: in order.
         results: the trained runs behind them, whose settings are listed.
         beside: further runs behind them, by the name of their suite.
+        head: how ours stands to the paper, for the first screen.
 
     Raises:
         ValueError: if two parts of the page have one key, or a picture holds no SVG.
     """
     suites = {"": results, **(beside or {})}
-    every: dict[str, list[_Problems | Table | Picture]] = {
-        "Left out": _problems(suites),
-        "Tables": [*tables],
-        "Figures": [*figures],
-        "How it was made": [settings(results), provenance(suites)],
-    }
+    parts: list[_Part] = [*_problems(suites), *figures, *tables]
+    parts += [*_others(results), provenance(suites), settings(results)]
+    every = {chapter: [one for one in parts if _chapter(one) == chapter] for chapter in _CHAPTERS}
     chapters = {name: parts for name, parts in every.items() if parts}
-    keys = Counter(part.key for parts in chapters.values() for part in parts)
+    keys = Counter(part.key for part in [*parts, *([head.picture] if head else [])])
     if twice := [key for key, count in keys.items() if count > 1]:
         raise ValueError(f"several parts of the report are called {', '.join(twice)}")
     style, script = (
@@ -86,6 +125,7 @@ def report(
         title=title,
         chapters=chapters,
         facts=_facts(suites),
+        head=head,
         style=style,
         script=script,
         script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -106,13 +146,36 @@ def settings(results: Results) -> Table:
         values = Counter(one.get((part, name), _UNKNOWN) for one in flat)
         shown = [f"{value} in {counted(number, 'run')}" for value, number in values.items()]
         only = next(iter(values)) if len(values) == 1 else "; ".join(shown)
-        rows.append({"part": part, "setting": name, "value": only})
+        rows.append({"part": part, "setting": name, "value": only, "same": len(values) == 1})
     return Table(
         "protocol",
-        "Settings of the runs",
+        "Settings of the runs, those first that differ",
         (Column("part", "part"), Column("setting", "setting"), Column("value", "value")),
-        rows,
+        sorted(rows, key=lambda row: bool(row["same"])),
+        folded=lambda row: bool(row["same"]),
     )
+
+
+def _others(results: Results) -> list[_Part]:
+    """The runs of games that the paper has not, if there are any: a row per run."""
+    if not (others := results.others):
+        return []
+    games = others.final_scores().groupby("run")["return"]
+    mean, sd, number = games.mean(), games.std(ddof=1), games.count()
+    rows = [
+        {"run": run, "mean": mean.get(at), "sd": sd.get(at), "games": number.get(at)}
+        for at, run in enumerate(others.runs)
+    ]
+    columns = (
+        Column("game", "game", lambda row: row["run"].game),
+        Column("seed", "seed", lambda row: row["run"].seed, 0),
+        Column("preset", "preset", lambda row: row["run"].preset),
+        Column("train_frames", "frames planned", lambda row: row["run"].train_frames, 0),
+        Column("mean", "score", decimals=1, missing="unfinished"),
+        Column("sd", "s.d., games", decimals=1),
+        Column("games", "games", decimals=0),
+    )
+    return [Table("others", "Scores of games that the paper has not", columns, rows)]
 
 
 def provenance(suites: Mapping[str, Results]) -> Table:
@@ -129,7 +192,7 @@ def provenance(suites: Mapping[str, Results]) -> Table:
         return Column(name, title, lambda row: row["versions"].get(name), missing="")
 
     columns = (
-        Column("title", "game", lambda row: _title(row["run"])),
+        Column("title", "game", lambda row: row["run"].game_title),
         Column("seed", "seed", lambda row: row["run"].seed),
         *([Column("suite", "suite")] if len(suites) > 1 else []),
         Column("preset", "preset", lambda row: row["run"].preset),
@@ -150,7 +213,7 @@ def provenance(suites: Mapping[str, Results]) -> Table:
     rows = [
         {"suite": suite, "run": run, "versions": run.provenance.get("libraries", {})}
         for suite, results in suites.items()
-        for run in results.runs
+        for run in (*results.runs, *(results.others.runs if results.others else ()))
     ]
     notes = (
         "Frames are emulator frames, 60 to a second of play; 0 where nothing was trained.",
@@ -158,11 +221,13 @@ def provenance(suites: Mapping[str, Results]) -> Table:
         "again. The note is a memo that whoever has the folder could write; the command is the "
         "check.",
     )
-    return Table("runs", "Provenance of the runs", columns, rows, notes)
-
-
-def _title(run: Run) -> str:
-    return GAMES[run.game].title if run.game in GAMES else run.game
+    game, *told = columns
+    same = [len({str(column.of(row)) for row in rows}) == 1 for column in told]
+    # What differs first; a page has the rest at hand, or all of it if nothing does.
+    ordered = sorted(zip(same, told, strict=True), key=lambda pair: pair[0])
+    shown = (replace(column, aside=one and not all(same)) for one, column in ordered)
+    columns = (game, *shown)
+    return Table("runs", "Provenance of the runs, first what differs", columns, rows, notes)
 
 
 def _verified(path: Path) -> str:
@@ -202,7 +267,7 @@ def _text(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _problems(suites: Mapping[str, Results]) -> "list[_Problems | Table | Picture]":
+def _problems(suites: Mapping[str, Results]) -> list[_Problems]:
     every = [problem for results in suites.values() for problem in results.problems]
     fatal = [problem for problem in every if not problem.spares]
     spared = [problem for problem in every if problem.spares]

@@ -36,7 +36,7 @@ STYLE: Any = {
     "svg.hashsalt": "paper_tables",  # ids in the file are random without it
 }
 _METADATA: Mapping[str, Mapping[str, None]] = {"svg": {"Date": None}, "png": {"Software": None}}
-_COLOURS = sns.color_palette("colorblind").as_hex()
+COLOURS = sns.color_palette("colorblind").as_hex()
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,13 @@ class Series:
     line: str
 
 
-OURS = Series("ours", _COLOURS[0], "-")
-DQN = Series("DQN, 2015", _COLOURS[3], "-.")
-LINEAR = Series("best linear learner, 2015", _COLOURS[7], "--")
+OURS = Series("ours", COLOURS[0], "-")
+DQN = Series("DQN, 2015", COLOURS[3], "-.")
+LINEAR = Series("best linear learner, 2015", COLOURS[7], "--")
 HUMAN = Series("human, 2015", "0.2", "--")
 RANDOM = Series("random player, 2015", "0.2", ":")
 ORIGINAL = Series("the original program, one seed", DQN.colour, DQN.line)
-LAYER_COLOURS = tuple(_COLOURS[number] for number in (1, 2, 4, 7, 9))  # those of no series above
+LAYER_COLOURS = tuple(COLOURS[number] for number in (1, 2, 4, 7, 9))  # those of no series above
 
 
 def sheet(height_mm: float, width_mm: float = PAGE_MM, arrange: bool = True) -> Figure:

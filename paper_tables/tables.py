@@ -180,7 +180,7 @@ def brief(table: Table) -> Table:
             for column in table.columns
             if column.name in names or (column.title and not column.aside)
         ),
-        [game for game in table.rows if not table.folded(game)] if table.folded else [],
+        [game for game, away in zip(table.rows, table.away, strict=True) if not away],
         tuple(note for note in table.notes if note != MISPRINTS),
     )
 

@@ -5,23 +5,29 @@ const texts = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
 const NEXT = { none: "ascending", ascending: "descending", descending: "none" };
 
 // What a cell is sorted by: null if it is empty.
-function key(cell, numbers) {
-  if (numbers) return "value" in cell.dataset ? Number(cell.dataset.value) : null;
+function key(cell) {
+  if ("value" in cell.dataset) return Number(cell.dataset.value);
   const text = cell.textContent.trim();
   return text === "" || text === "-" ? null : text;
 }
 
-// Empty cells come last in both directions; equal ones stay as they were.
+function compare(a, b) {
+  return typeof a === "number" ? a - b : texts.compare(a, b);
+}
+
+// Empty cells come last in both directions, as do texts among numbers; equal ones stay in order.
 function sorted(rows, column, order) {
   if (order === "none") return rows;
-  const cells = rows.map((row) => row.cells[column]);
-  const numbers = cells.some((cell) => "value" in cell.dataset);
-  const keys = new Map(rows.map((row, index) => [row, key(cells[index], numbers)]));
-  const compare = numbers ? (a, b) => a - b : texts.compare;
-  const sign = order === "ascending" ? 1 : -1;
+  const keys = new Map(rows.map((row) => [row, key(row.cells[column])]));
+  const numbers = [...keys.values()].some((one) => typeof one === "number");
   const full = rows.filter((row) => keys.get(row) !== null);
-  full.sort((a, b) => sign * compare(keys.get(a), keys.get(b)));
-  return [...full, ...rows.filter((row) => keys.get(row) === null)];
+  const last = full.filter((row) => numbers && typeof keys.get(row) !== "number");
+  const first = full.filter((row) => !last.includes(row));
+  const sign = order === "ascending" ? 1 : -1;
+  for (const some of [first, last]) {
+    some.sort((a, b) => sign * compare(keys.get(a), keys.get(b)));
+  }
+  return [...first, ...last, ...rows.filter((row) => keys.get(row) === null)];
 }
 
 function makeSortable(table, rows) {
@@ -42,7 +48,8 @@ function makeSortable(table, rows) {
 
 // Rows that hold every word of the search are shown.
 function makeSearchable(box, rows, title) {
-  const tools = document.createElement("div");
+  const there = box.parentElement.querySelector(".tools");
+  const tools = there ?? document.createElement("div");
   const label = document.createElement("label");
   const field = document.createElement("input");
   const count = document.createElement("output");
@@ -55,7 +62,9 @@ function makeSearchable(box, rows, title) {
       row.hidden = !words.every((word) => contents[index].includes(word));
     }
     const shown = rows.filter((row) => !row.hidden).length;
-    count.textContent = `${shown} of ${rows.length} rows`;
+    const searched = field.value.trim() !== "";
+    box.parentElement.classList.toggle("searched", searched); // what was folded is looked through too
+    count.textContent = searched ? `${shown} of ${rows.length} rows` : "";
   }
   tools.className = "tools";
   field.type = "search";
@@ -63,7 +72,7 @@ function makeSearchable(box, rows, title) {
   field.addEventListener("input", search);
   label.append("Search", field);
   tools.append(label, count);
-  box.before(tools);
+  if (!there) box.before(tools);
   search();
 }
 

@@ -132,7 +132,7 @@ def test_report_holds_tables_figures_and_every_run(suite):
     for key in ("table1", "table2", "table3", "table4", "normalised", "aggregates",
                 "fig2", "fig3", "curves", "profiles", "protocol", "runs"):  # fmt: skip
         assert f'id="{key}"' in page, key
-    assert page.count("data:image/svg+xml;base64,") == 4
+    assert page.count("data:image/svg+xml;base64,") == 5  # and that of the head
 
 
 def test_a_report_has_the_same_bytes_in_every_process(suite):
@@ -177,6 +177,50 @@ def test_a_run_whose_inspection_lost_a_file_is_drawn_without_it(tmp_path, lost):
     # Tables need no pictures.
     done = repro("tables", tmp_path, "--out", tmp_path / "tables")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def without_runs(command, suite, folder):
+    """What is said, and where its files are, of a command on a suite that has no run."""
+    words = (suite, "dqn") if command == "compare" else (suite,) if suite else ()
+    done = repro(command, *words, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert "there is no run at or below" in line
+    assert "only published numbers are shown" in line
+    return done.stdout, folder / (suite or "results/nature")
+
+
+@pytest.mark.parametrize("suite", ["", "empty"])
+def test_without_a_run_the_tables_show_the_papers_numbers(tmp_path, suite):
+    (tmp_path / "empty").mkdir()
+    said, folder = without_runs("tables", suite, tmp_path)
+    assert "| Video Pinball       |  42,684.0 | not run |" in said
+    rows = (folder / "tables" / "table2.csv").read_text().splitlines()
+    assert len(rows) == 50
+    assert "| median                                          |      not run |" in said
+
+
+@pytest.mark.parametrize("suite", ["", "empty"])
+def test_without_a_run_the_figures_show_the_papers_bars(tmp_path, suite):
+    (tmp_path / "empty").mkdir()
+    _, folder = without_runs("figures", suite, tmp_path)
+    drawn = {path.name for path in (folder / "figures").iterdir()}
+    assert {"fig3.svg", "fig3.png", "profiles.svg"} <= drawn
+    _, folder = without_runs("report", suite, tmp_path)
+    page = (folder / "report.html").read_text()
+    assert "No game has a finished run here" in page
+    assert 'id="fig3"' in page
+    assert '<td class="right" data-value="42684.0">42,684.0</td>' in page
+    assert "more rows" not in page.split('id="table2"')[1].split("</figure>")[0]
+
+
+@pytest.mark.parametrize("suite", ["results/nature", "empty"])
+def test_without_a_run_a_comparison_shows_the_other_side(tmp_path, suite):
+    (tmp_path / "empty").mkdir()
+    said, _ = without_runs("compare", suite, tmp_path)
+    assert "42,684.0" in said
+    assert "over the 49 games that only one has" in said
+    assert "0.935" in said  # the median of DQN
 
 
 def test_a_suite_of_random_play_is_no_suite_of_trainings():
