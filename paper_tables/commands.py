@@ -4,12 +4,12 @@ Nothing heavy is imported before a command runs.
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paper_tables.reference import BASELINES, COLUMNS
+from repro import places
 from repro.records import RunDirectoryError, write_atomic
 from repro.system import disk
 from repro.system.disk import one_line
@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 
 ALSO = [key for key, column in COLUMNS.items() if column.table != "nature2015_scores"]
 FORMATS = ("md", "csv", "tex", "html")
-TRACE_CODES = {"alike": 0, "apart": 1, "too short": 3}
-_TRAINED, _RANDOM, _ABLATIONS = (
-    Path("results", name) for name in ("nature", "random", "ablations")
-)
+_TRAINED, _RANDOM, _ABLATIONS = "nature", "random", "ablations"
 
 
 def _natural(text: str) -> int:
@@ -39,20 +36,20 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "suite": {
         "nargs": "?",
         "type": Path,
-        "default": _TRAINED,
         "metavar": "SUITE",
-        "help": f"folder of the trained runs [default {_TRAINED}]",
+        "help": f"folder of the trained runs [default {places.own(_TRAINED)}, or while that has no "
+        f"run {places.PUBLISHED / _TRAINED}]",
     },
     "--random": {
         "type": Path,
         "metavar": "SUITE",
-        "help": f"runs of the random player [default {_RANDOM}, if there]",
+        "help": f"runs of the random player [default {places.own(_RANDOM)}, or the published ones]",
     },
     "--ablations": {
         "type": Path,
         "metavar": "FOLDER",
         "help": "a suite per variant: replay_and_target, replay_no_target, no_replay_target, "
-        f"no_replay_no_target, linear_network [default {_ABLATIONS}, if there]",
+        f"no_replay_no_target, linear_network [default {places.own(_ABLATIONS)}, if there]",
     },
     "--baseline": {
         "choices": list(BASELINES),
@@ -95,8 +92,21 @@ def _trained(options: argparse.Namespace, drawn: bool = False) -> "Results":
     """The suite's results; a default suite need not be there."""
     from paper_tables import suites
 
-    must_exist = options.suite != _TRAINED
-    return suites.load_trained(options.suite, options.leave_out_damaged, drawn, must_exist)
+    path = options.suite or _default_suite()
+    must_exist = options.suite is not None
+    return suites.load_trained(path, options.leave_out_damaged, drawn, must_exist)
+
+
+def _default_suite() -> Path:
+    path = places.shown(_TRAINED)
+    if note := places.note(path, _TRAINED):
+        print(note)
+    return path
+
+
+def _folder(options: argparse.Namespace) -> Path:
+    """Where what is made of the suite goes: never among what is published, unless that is named."""
+    return options.suite or places.own(_TRAINED)
 
 
 def paper_tables(
@@ -107,8 +117,9 @@ def paper_tables(
 
     leave_out, random, folder = options.leave_out_damaged, options.random, options.ablations
     results = _trained(options, drawn)
-    played = suites.load_random(random or _RANDOM, leave_out, random is not None)
-    variants = suites.load_variants(folder or _ABLATIONS, leave_out, folder is not None)
+    played = suites.load_random(random or places.shown(_RANDOM), leave_out, random is not None)
+    ablated = folder or places.own(_ABLATIONS)
+    variants = suites.load_variants(ablated, leave_out, folder is not None)
     beside = ({"random player": played} if played else {}) | variants
     return (
         results,
@@ -142,7 +153,7 @@ def add_tables(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
         from paper_tables import render, tables
 
         _, _, made = paper_tables(options)
-        folder = options.out or options.suite / "tables"
+        folder = options.out or _folder(options) / "tables"
         for table in made:
             _write_table(folder, table, options.formats)
         if "tex" in options.formats:
@@ -168,9 +179,9 @@ def add_figures(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
         from paper_tables import gallery, style
 
         results = _trained(options, drawn=True)
-        folder = options.out or options.suite / "figures"
+        folder = options.out or _folder(options) / "figures"
         for plate in gallery.draw(results, options.games, options.baseline, options.seed):
-            _make(folder)
+            make_folder(folder)
             svg, png = style.save(plate.figure, folder, plate.key)
             print(one_line(f"{svg} and {png.name}: {plate.caption}"), flush=True)
         return 0
@@ -205,8 +216,9 @@ def add_report(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
                 "headline", "Ours beside the paper, and the games by verdict", headline.draw(told)
             ),
         )
-        path = options.out or options.suite / "report.html"
-        title = f"DQN on 49 Atari games: {one_line(options.suite.resolve().name)}"
+        path = options.out or _folder(options) / "report.html"
+        shown = options.suite or places.shown(_TRAINED)
+        title = f"DQN on 49 Atari games: {one_line(shown.resolve().name)}"
         _write(path, report.report(title, made, pictures, results, beside, head))
         number = f"{counted(len(made), 'table')}, {counted(len(pictures), 'figure')}"
         print(f"{one_line(path)}: {number}")
@@ -215,58 +227,17 @@ def add_report(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     parser.set_defaults(run=run)
 
 
-def add_trace(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
-    """`repro trace`."""
-    parser.epilog = (
-        "Exit codes: 0 alike, 1 apart, 3 too short to say, 2 wrong use. The runs may be in "
-        "progress. The rule is in docs/trace.md."
-    )
-    parser.add_argument(
-        "runs",
-        nargs="+",
-        type=Path,
-        metavar="RUN",
-        help="runs of one game, or folders of them, such as results/nature/pong",
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="FOLDER",
-        help="where trace-GAME.svg and .png go [default SUITE/figures of the first run]",
-    )
-    parser.add_argument("--no-figure", action="store_true", help="draw nothing")
-
-    def run(options: argparse.Namespace) -> int:
-        from paper_tables.trace import rule, runs, words
-
-        trace = rule.trace(runs.read(options.runs))
-        drawn: Sequence[Path] = ()
-        if not options.no_figure:
-            from paper_tables import style
-            from paper_tables.trace import panels
-
-            folder = options.out or trace.runs[0].run.path.resolve().parents[1] / "figures"
-            _make(folder)
-            drawn = style.save(panels.draw(trace), folder, f"trace-{trace.game}")
-        if options.json:
-            files = {"figures": [str(path) for path in drawn]}
-            print(json.dumps(words.as_json(trace) | files, indent=2, allow_nan=False))
-        else:
-            print(words.as_text(trace))
-            for path in drawn:
-                print(one_line(path))
-        return TRACE_CODES[trace.verdict]
-
-    parser.set_defaults(run=run)
-
-
 def add_compare(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     """`repro compare`."""
     columns = ("dqn", "linear", "contingency", "random", "human", *ALSO)
     kinds = f"a suite of runs, or a published column: {', '.join(columns)}"
-    parser.add_argument("one", metavar="A", help=kinds)
-    parser.add_argument("other", metavar="B", help="what A is compared with, likewise")
+    parser.add_argument(
+        "one", nargs="?", metavar="A", help=f"{kinds} [default as for `repro tables`]"
+    )
+    parser.add_argument(
+        "other", nargs="?", default="dqn", metavar="B",
+        help="what A is compared with, likewise [default dqn, the paper's]",
+    )  # fmt: skip
     _add(parser, *_OF_BOOTSTRAPS)
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", help="also write both tables there, in all formats"
@@ -276,7 +247,9 @@ def add_compare(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
         from paper_tables import compare, render, suites
 
         def load(path: Path) -> "Results":
-            return suites.load(path, options.leave_out_damaged, must_exist=path != _TRAINED)
+            return suites.load(
+                path, options.leave_out_damaged, must_exist=path != places.own(_TRAINED)
+            )
 
         one, other = (compare.side(name, load) for name in (options.one, options.other))
         for table in compare.compare(one, other, options.baseline, options.seed):
@@ -296,14 +269,15 @@ def _write_table(folder: Path, table: "Table", formats: Sequence[str]) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    _make(path.parent)
+    make_folder(path.parent)
     if path.exists() and not path.is_file():
         raise RunDirectoryError(f"{path} is no file; name another")
     # A name out of a file may hold what is no text.
     write_atomic(path, text.encode(errors="backslashreplace"))
 
 
-def _make(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, or name what is in the way."""
     with disk.writing(folder):
         try:
             folder.mkdir(parents=True, exist_ok=True)

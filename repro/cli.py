@@ -104,7 +104,7 @@ COMMANDS = {  # name to the function that adds its flags, and what it does
         "Write one HTML page with tables, figures and provenance.",
     ),
     "trace": (
-        "paper_tables.commands:add_trace",
+        "paper_tables.trace.command:add_trace",
         "Hold runs of a game against the original program's own log.",
     ),
     "compare": (

@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from repro import games
+from repro import games, places
 from repro.config import flags
 from repro.config.flags import count, natural
 from repro.system import disk
@@ -41,7 +41,7 @@ def add_random(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     )
     parser.add_argument("--seed", type=natural, default=0, metavar="N", help="[default 0]")
     parser.add_argument(
-        "--out", type=Path, default=Path("results/random"), metavar="SUITE",
+        "--out", type=Path, default=places.own("random"), metavar="SUITE",
         help="folder of the runs [default results/random]",
     )  # fmt: skip
     parser.add_argument("--jobs", type=count, default=1, metavar="N", help="processes [default 1]")
@@ -78,7 +78,7 @@ def add_train(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
         chosen = flags.read_settings(options, default)
         atari = chosen.environment == "atari"
         game = games.find(options.game).name if atari else options.game
-        suite = options.out or Path("results") / options.preset
+        suite = options.out or places.own(options.preset)
         from repro.storage.run import Run
         from repro.training import command
 

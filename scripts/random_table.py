@@ -1,4 +1,4 @@
-"""Regenerate the random player's table from its runs: results/random/table.csv and table.md."""
+"""Regenerate the random player's table.csv and table.md beside its runs."""
 
 import argparse
 from pathlib import Path
@@ -21,11 +21,14 @@ def main() -> None:
     """Read the runs, write both files, and name the games that need an explanation."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--suite", type=Path, default=Path("results/random"), help="[default results/random]"
+        "--suite",
+        type=Path,
+        default=Path("results/published/random"),
+        help="[default results/published/random]",
     )
     parser.add_argument(
-        "--longer", type=Path, default=Path("results/random_long"),
-        help="more games of those that need an explanation [default results/random_long]",
+        "--longer", type=Path, default=Path("results/published/random-long"),
+        help="more games of those that need an explanation [default results/published/random-long]",
     )  # fmt: skip
     options = parser.parse_args()
     suite = options.suite

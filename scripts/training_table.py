@@ -1,4 +1,4 @@
-"""Regenerate the account of how the trainings went: results/nature/training.md."""
+"""Regenerate the account of how the trainings of a suite went: its training.md."""
 
 import argparse
 import json
@@ -48,7 +48,10 @@ def main() -> None:
     """Read the finished runs and write the file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--suite", type=Path, default=Path("results/nature"), help="[default results/nature]"
+        "--suite",
+        type=Path,
+        default=Path("results/published/nature-emulator"),
+        help="[default results/published/nature-emulator]",
     )
     suite = parser.parse_args().suite
     results = read_results(suite)

@@ -22,7 +22,9 @@ from repro.evaluation.trained import load
 def main() -> None:
     """Load, look at the states, print a line per network."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", type=Path, help="such as results/nature/pong/seed-0")
+    parser.add_argument(
+        "run", type=Path, help="such as results/published/nature-emulator/pong/seed-0"
+    )
     parser.add_argument("--weights", choices=("best", "last"), default="last")
     parser.add_argument("--states", type=int, default=500, help="agent steps apart: 4 [500]")
     parser.add_argument("--json", type=Path, metavar="PATH", help="file to write the figures to")

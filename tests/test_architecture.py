@@ -9,13 +9,13 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 OURS = ("repro", "wrappers", "paper_tables", "scripts", "results")
-SHARED = ("games", "records", "config", "storage.done", "system.disk")
+SHARED = ("games", "records", "places", "config", "storage.done", "system.disk")
 # What a reader of DQN needs; nothing of the wings.
 DQN = {
     "loop", "player", "schedule", "agent", "learner", "targets", "replay", "networks", "optim",
     "dense",
 }  # fmt: skip
-_FILES = {"config", "system", "storage", "games", "records"}
+_FILES = {"config", "system", "storage", "games", "records", "places"}
 _EXPERIMENT = _FILES | {"dqn", "experiment"}
 ARROWS = {
     "dqn": {"config", "wrappers.state"},
@@ -23,6 +23,7 @@ ARROWS = {
     "system": set(),
     "games": set(),
     "records": {"system"},
+    "places": {"records"},
     "storage": {"config", "system", "records", "dqn"},  # of the DQN the replay, which it stores
     "experiment": {"dqn", "config", "storage", "system", "wrappers.envs"},
     "evaluation": _EXPERIMENT

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from repro import records
+from repro import places, records
 from repro.cluster.site import Site
 from repro.cluster.slurm import Element, Job
 from repro.cluster.survey import RunStatus
@@ -16,7 +16,7 @@ from repro.config.flags import count
 from repro.system import machine
 from repro.system.disk import one_line
 
-MEASUREMENT = Path("results/benchmark.json")  # of scripts/benchmark_throughput.py
+MEASUREMENT = "benchmark.json"  # of scripts/benchmark_throughput.py
 FINISHED_BYTES = 30_000_000  # two networks of 7 MB, tables and recorded games, generously
 
 
@@ -39,7 +39,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--measurement",
         type=Path,
         metavar="FILE",
-        help=f"of scripts/benchmark_throughput.py, on such a machine [default {MEASUREMENT}]",
+        help="of scripts/benchmark_throughput.py, on such a machine "
+        f"[default {places.own(MEASUREMENT)}]",
     )
 
 
@@ -55,7 +56,7 @@ def speed(options: argparse.Namespace, begun: Collection[RunStatus]) -> Speed:
     speeds = [run.frames_per_second for run in begun if run.frames_per_second]
     if speeds and not options.measurement:
         return Speed(statistics.median(speeds), f"median of {len(speeds)} runs of this suite")
-    file = options.measurement or MEASUREMENT
+    file = options.measurement or places.own(MEASUREMENT)
     if not options.measurement and not file.exists():
         raise ConfigError(
             f"how fast a run is here is not known: there is no {file}; name a --measurement of "

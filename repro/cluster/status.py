@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from repro import places
 from repro.cluster.survey import STALE_SECONDS, STATES, RunStatus, look
 from repro.config.flags import count
 from repro.records import RunDirectoryError
@@ -37,7 +38,7 @@ _ALL_LETTERS = 100_000  # more than a line has; nothing is folded or cut
 def add(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     """Arguments of `repro status`."""
     parser.add_argument(
-        "suite", nargs="?", type=Path, default=Path("results/nature"), metavar="SUITE",
+        "suite", nargs="?", type=Path, default=places.own("nature"), metavar="SUITE",
         help="folder of the runs [default results/nature]",
     )  # fmt: skip
     parser.add_argument(

@@ -203,7 +203,7 @@ def test_each_run_says_whether_its_final_games_were_verified(suite):
 
 
 def test_runs_of_further_suites_are_listed_with_what_was_left_out_of_them(results):
-    file = Path("results/random/pong/seed-7/evaluations.csv")
+    file = Path("results/published/random/pong/seed-7/evaluations.csv")
     other = replace(results, runs=results.runs[:1], problems=(Problem(file, 3, "cut short"),))
     text = report("A report", [], [], results, {"random player": other})
     rows = Reader(text).named("runs")

@@ -8,9 +8,9 @@ import pytest
 import tracing
 from matplotlib.collections import PolyCollection
 
-from paper_tables import commands, gallery
+from paper_tables import gallery
 from paper_tables.collect import collect
-from paper_tables.trace import panels, rule, runs
+from paper_tables.trace import command, panels, rule, runs
 from repro import cli
 
 
@@ -196,7 +196,7 @@ def test_places_that_cannot_be_read_or_written_are_named(tmp_path, trace):
 def test_help_says_the_exit_codes(trace):
     code, out, _ = trace("--help")
     assert code == 0
-    for word, number in commands.TRACE_CODES.items():
+    for word, number in command.CODES.items():
         assert f"{number} {word}" in " ".join(out.split())
 
 

@@ -636,7 +636,7 @@ def test_a_queue_that_cannot_be_asked_stops_a_submission(tmp_path, capsys, tools
         (["pong", "--site", "{tmp}/unknown.toml"], "unknown key 'partion'; there are: partition,"),
         (["pong", "--site", "{tmp}/type.toml"], "cpus must be a whole number, got 'four'"),
         (["pong", "--site", "{tmp}/list.toml"], "extra must be a list of texts"),
-        (["pong", "--minibatch", "0"], "minibatch must be more than zero"),
+        (["pong", "--minibatch", "0"], "minibatch must be in [1, inf)"),
         (["pong", "--preset", "nature2016"], "no preset named"),
     ],
 )

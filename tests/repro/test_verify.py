@@ -23,7 +23,7 @@ from wrappers import make_eval_env
 
 EVALUATIONS, GAMES, DONE = "evaluations.csv", "games.zst", "done.json"
 SHORT = {"frames": 800, "final_episodes": 3}
-RESULTS = Path(__file__).parents[2] / "results"
+RESULTS = Path(__file__).parents[2] / "results" / "published"
 
 
 @pytest.fixture(scope="module")
