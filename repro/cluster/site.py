@@ -95,7 +95,7 @@ class Site:
     @property
     def asks_for_memory(self) -> bool:
         """Whether an option of the site's own does, next to which sbatch takes no other."""
-        return any(option.startswith("--mem") for option in self.extra if "bind" not in option)
+        return any(re.match("--mem(?!-bind)", option) for option in self.extra)
 
     def gpus(self, environment: Mapping[str, str]) -> tuple[int, str]:
         """How many GPUs a job gets, and by which option, in any of SLURM's spellings.
@@ -103,13 +103,9 @@ class Site:
         Args:
             environment: variables of the process that calls sbatch, which reads some, too.
         """
-        defaults = [
-            f"--{name.lower().replace('_', '-')}={environment[f'SBATCH_{name}']}"
-            for name in _DEFAULTS
-            if f"SBATCH_{name}" in environment
-        ]
-        for option in (f"--gres={self.gres}", *self.extra, *defaults):
-            spelled = "=".join(shlex.split(option))
+        asked = {option: "=".join(shlex.split(option)) for option in self.extra}
+        asked |= {option: option for option in [f"--gres={self.gres}", *_defaults(environment)]}
+        for option, spelled in asked.items():
             if spelled.startswith("-G"):
                 spelled = f"--gpus={spelled[2:].removeprefix('=')}"
             if found := _GPUS.match(spelled):
@@ -122,6 +118,12 @@ class Site:
     def threads(self) -> int:
         """Processor threads of one run; a fixed number, for the same number gives the same run."""
         return max(1, self.cpus // self.games_per_job)
+
+
+def _defaults(environment: Mapping[str, str]) -> list[str]:
+    """What a user's environment asks sbatch for, as options."""
+    found = {name: environment.get(f"SBATCH_{name}") for name in _DEFAULTS}
+    return [f"--{name.lower().replace('_', '-')}={value}" for name, value in found.items() if value]
 
 
 _KINDS = {item.name: type(item.default) for item in dataclasses.fields(Site)}

@@ -114,7 +114,7 @@ def test_runs_that_wait_are_known_whatever_becomes_of_the_answer(cluster, suite)
 
 def test_a_suite_may_have_an_odd_name(cluster, suite):
     odd = suite / 'it\'s 100% #1, (a) [b] {c} é $HOME & "more"; |x|'
-    cluster.submit(odd, "pong", frames=1_200)
+    cluster.submit(odd, "pong", "--memory-option", "mem-per-cpu", frames=1_200)
     cluster.wait(lambda: cluster.status(odd)["pong", 0]["state"] == "running")
     cluster.wait_end(odd / "pong" / "seed-0")
     assert (odd / "jobs" / "1" / "0.log").exists()

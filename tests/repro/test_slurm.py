@@ -435,6 +435,10 @@ def test_a_gpu_that_the_users_environment_asks_sbatch_for(tmp_path, capsys, monk
     assert "--device cuda" in out
     _, _, err = use(capsys, "submit", "pong", "--out", tmp_path / "s", "--device", "cpu")
     assert "each job gets a GPU (--gpus-per-node=1) that --device cpu does not use\n" in err
+    for name, nothing in (("GPUS_PER_NODE", "0"), ("GPUS_PER_NODE", ""), ("GRES", 'tmp:"1')):
+        monkeypatch.delenv("SBATCH_GPUS_PER_NODE", raising=False)
+        monkeypatch.setenv(f"SBATCH_{name}", nothing)
+        assert "--device cpu" in use(capsys, "submit", "pong", "--out", tmp_path / "s")[1]
 
 
 # As the sbatch of a site that wants memory per processor core, and of any other.
