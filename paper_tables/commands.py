@@ -251,7 +251,8 @@ def add_compare(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
                 path, options.leave_out_damaged, must_exist=path != places.own(_TRAINED)
             )
 
-        one, other = (compare.side(name, load) for name in (options.one, options.other))
+        first = options.one or str(_default_suite())
+        one, other = (compare.side(name, load) for name in (first, options.other))
         for table in compare.compare(one, other, options.baseline, options.seed):
             print(render.markdown(table))
             if options.out:
