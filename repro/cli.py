@@ -65,9 +65,10 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
 COMMANDS = {  # name to the function that adds its flags, and what it does
     "games": ("repro.commands:add_games", "List the 49 games."),
     "train": (
-        "repro.commands:add_train",
+        "repro.training.flags:add_train",
         "Train the agent on a game; the same command again resumes.",
     ),
+    "resume": ("repro.training.flags:add_resume", "Go on with a run, or make it longer."),
     "submit": ("repro.cluster.submit:add", "Submit games and seeds to SLURM as one array job."),
     "status": ("repro.cluster.status:add", "Show what became of every run of a suite."),
     "evaluate": (

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from repro import games, places
-from repro.config import flags
 from repro.config.flags import count, natural
 from repro.system import disk
 
@@ -53,39 +52,6 @@ def add_random(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
         chosen = list(dict.fromkeys(games.find(name) for name in names))
         play_all(chosen, options.seed, options.episodes, options.out, options.jobs)
         return 0
-
-    parser.set_defaults(run=run)
-
-
-def add_train(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
-    """What `repro train` takes."""
-    default = flags.chosen_preset(arguments)
-    parser.add_argument("game", metavar="GAME", help="one of `repro games`")
-    parser.add_argument("--seed", type=natural, default=0, metavar="N", help="[default 0]")
-    flags.add_preset(parser)
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... [default cpu]")
-    parser.add_argument(
-        "--threads", type=flags.threads, metavar="N", help="processor threads [default: all cores]"
-    )
-    parser.add_argument("--quiet", action="store_true", help="no progress line")
-    parser.add_argument(
-        "--restart", action="store_true",
-        help="begin anew; a run that is there is set aside under another name, never removed",
-    )  # fmt: skip
-    flags.add_settings(parser, default)
-
-    def run(options: argparse.Namespace) -> int:
-        chosen = flags.read_settings(options, default)
-        atari = chosen.environment == "atari"
-        game = games.find(options.game).name if atari else options.game
-        suite = options.out or places.own(options.preset)
-        from repro.storage.run import Run
-        from repro.training import command
-
-        return command.command(
-            Run(game, options.seed, options.preset, chosen),
-            suite, options.device, options.threads, not options.quiet, options.restart,
-        )  # fmt: skip
 
     parser.set_defaults(run=run)
 
@@ -244,4 +210,6 @@ def _trained(parser: argparse.ArgumentParser) -> None:
         "--weights", choices=("best", "last"), default="best",
         help="network of the best periodic evaluation, or of the end [default best]",
     )  # fmt: skip
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... [default cpu]")
+    parser.add_argument(
+        "--device", default="cpu", help="cpu, cuda, cuda:1, ..., auto [default cpu]"
+    )

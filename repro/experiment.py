@@ -146,14 +146,17 @@ def dtype(env: gym.Env[Any, Any]) -> np.dtype[Any]:
     return env.observation_space.dtype
 
 
-def check_device(device: str) -> None:
-    """Refuse a device that is not there.
+def find_device(device: str) -> str:
+    """The device that is meant: ``auto`` is a GPU where there is one.
 
     Raises:
-        ConfigError: with the reason, in one line.
+        ConfigError: if it is not there, with the reason, in one line.
     """
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         torch.empty(1, device=device)
+        return device
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise config.ConfigError(f"--device {device} cannot be used here ({reason})") from error

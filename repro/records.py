@@ -288,9 +288,9 @@ def run_path(suite: Path, game: str, seed: int) -> Path:
 
 
 def runs(path: Path) -> Iterator[Path]:
-    """Yield the run directories at or below a path, sorted; without those that were set aside."""
+    """Yield the run directories at or below a path, sorted; those set aside only if named."""
     found = sorted(file.parent for file in path.resolve().rglob("config.json"))
-    yield from (run for run in found if ASIDE not in run.name)
+    yield from (run for run in found if ASIDE not in run.name or run == path.resolve())
 
 
 def read_results(path: Path | str) -> "pd.DataFrame":

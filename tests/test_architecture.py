@@ -24,7 +24,13 @@ ARROWS = {
     "games": set(),
     "records": {"system"},
     "places": {"records"},
-    "storage": {"config", "system", "records", "dqn"},  # of the DQN the replay, which it stores
+    "storage": {
+        "__version__",
+        "config",
+        "system",
+        "records",
+        "dqn",
+    },  # of the DQN the replay, which it stores
     "experiment": {"dqn", "config", "storage", "system", "wrappers.envs"},
     "evaluation": _EXPERIMENT
     | {"__version__", "wrappers.envs", "wrappers.roms", "wrappers.protocol"},

@@ -30,7 +30,7 @@ def add(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
         help="games, `all` for the 49, or a file with a game per line",
     )  # fmt: skip
     parser.add_argument(
-        "--seeds", nargs="+", type=seeds, default=[[0]], metavar="N",
+        "--seeds", nargs="+", type=flags.seeds, default=[[0]], metavar="N",
         help="seeds, or ranges such as 0-4 [default 0]",
     )  # fmt: skip
     flags.add_preset(parser)
@@ -167,17 +167,6 @@ def _arrays(
         part = elements[start : start + where.max_array]
         folder = suite / "jobs" / str(number)
         yield slurm.Job(folder, name, chosen.training.frames, part, slurm.default_cluster())
-
-
-def seeds(text: str) -> list[int]:
-    """One seed, or a range such as 0-4 with both its ends."""
-    match = re.fullmatch(r"(\d+)-(\d+)", text)
-    if match is None:
-        return [flags.natural(text)]
-    first, last = int(match[1]), int(match[2])
-    if last < first or last - first > 10_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no range of seeds such as 0-4")
-    return list(range(first, last + 1))
 
 
 def read_games(words: Sequence[str], chosen: Config) -> list[str]:

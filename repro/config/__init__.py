@@ -1,7 +1,16 @@
 """Every number of an experiment: what may be set, to what, by which name."""
 
 from repro.config.agent import AgentConfig
-from repro.config.plain import check, check_types, completed, differences, free, from_dict, to_dict
+from repro.config.plain import (
+    check,
+    check_types,
+    completed,
+    differences,
+    free,
+    from_dict,
+    replaced,
+    to_dict,
+)
 from repro.config.presets import PRESETS, Preset, preset
 from repro.config.settings import Config, ConfigError, TrainingConfig, fields
 from wrappers.settings import LARGEST
@@ -22,5 +31,6 @@ __all__ = [
     "free",
     "from_dict",
     "preset",
+    "replaced",
     "to_dict",
 ]

@@ -1,7 +1,7 @@
 """Command-line flags made from the configuration's fields, and a parser that errs in one line."""
 
 import argparse
-import dataclasses
+import re
 import sys
 import typing
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from repro import config
-from repro.config import LARGEST
+from repro.config import LARGEST, files
 from repro.system import disk
 
 _MOST_THREADS = 1024  # more than any machine has for one process
@@ -38,6 +38,17 @@ def natural(text: str) -> int:
 def threads(text: str) -> int:
     """A number of processor threads."""
     return _whole(text, 1, "must be more than zero", _MOST_THREADS)
+
+
+def seeds(text: str) -> list[int]:
+    """One seed, or a range such as 0-4 with both its ends."""
+    match = re.fullmatch(r"(\d+)-(\d+)", text)
+    if match is None:
+        return [natural(text)]
+    first, last = int(match[1]), int(match[2])
+    if last < first or last - first > 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no range of seeds such as 0-4")
+    return list(range(first, last + 1))
 
 
 def _whole(text: str, least: int, bound: str, most: int = LARGEST) -> int:
@@ -114,6 +125,21 @@ def chosen_preset(arguments: Sequence[str]) -> config.Config:
         return config.preset("nature")
 
 
+def chosen_file(arguments: Sequence[str]) -> files.Chosen | None:
+    """What the file after --config says, found before the other arguments are parsed.
+
+    Raises:
+        ConfigError: naming the file, if it cannot be read or holds what is no setting.
+    """
+    early = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    early.add_argument("--config", type=Path)
+    try:
+        file = early.parse_known_args(list(arguments))[0].config
+    except argparse.ArgumentError:  # which the whole parser will report
+        return None
+    return files.read(file, chosen_preset(arguments)) if file else None
+
+
 def write_settings(default: config.Config, chosen: config.Config) -> list[str]:
     """The flags that make ``chosen`` of ``default``; :func:`read_settings` backwards."""
     words: list[str] = []
@@ -134,15 +160,5 @@ def read_settings(arguments: argparse.Namespace, default: config.Config) -> conf
         ConfigError, ProtocolError: if a value is out of range.
     """
     given = vars(arguments)
-    changed: dict[str, dict[str, Any]] = {}
-    for _, part, item, value in config.fields(default):
-        key = part + item.name
-        if key in given:
-            new = tuple(given[key]) if isinstance(value, tuple) else given[key]
-            changed.setdefault(part.rstrip("."), {})[item.name] = new
-    parts = {
-        name: dataclasses.replace(getattr(default, name), **values)
-        for name, values in changed.items()
-        if name
-    }
-    return dataclasses.replace(default, **changed.get("", {}), **parts)
+    names = (part + item.name for _, part, item, _ in config.fields(default))
+    return config.replaced(default, {name: given[name] for name in names if name in given})

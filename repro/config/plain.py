@@ -50,6 +50,31 @@ def from_dict(values: dict[str, Any]) -> Config:
         raise ConfigError(f"not a configuration of this version: {error}") from error
 
 
+def replaced(config: Config, values: Mapping[str, Any]) -> Config:
+    """Another configuration that differs in some fields.
+
+    Args:
+        config: to start from.
+        values: by name, such as ``agent.discount``; lists stand for tuples.
+
+    Raises:
+        ConfigError, ProtocolError: if a value is of another type or out of range.
+    """
+    changed: dict[str, dict[str, Any]] = {}
+    for owner, part, item, _ in fields(config):
+        if (name := part + item.name) in values:
+            hint = typing.get_type_hints(type(owner))[item.name]
+            changed.setdefault(part.rstrip("."), {})[item.name] = _declared(
+                name, values[name], hint
+            )
+    parts = {
+        name: dataclasses.replace(getattr(config, name), **new)
+        for name, new in changed.items()
+        if name
+    }
+    return dataclasses.replace(config, **changed.get("", {}), **parts)
+
+
 def completed(values: Mapping[str, Any]) -> dict[str, Any]:
     """An older configuration with what was done before the fields that it lacks were invented.
 

@@ -82,6 +82,7 @@ class TrainingConfig:
         row=None,
         within="[1, inf)",
         doc="steps between rows of learning.csv",
+        free=True,
     )
     checkpoint_every_steps: int = setting(
         125_000,
@@ -98,6 +99,15 @@ class TrainingConfig:
         row=None,
         doc="folder on another disk, such as scratch, where checkpoints are kept",
         before="",
+        free=True,
+    )
+    keep_checkpoint: bool = setting(
+        True,
+        unit="",
+        source="ours",
+        row=None,
+        doc="keep the newest checkpoint of a finished run, so that it can be made longer",
+        before=False,
         free=True,
     )
 

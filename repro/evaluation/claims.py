@@ -201,13 +201,16 @@ def score_problems(of: Subject, claims: Sequence[Claim], scores: dict[Key, float
 
 
 def _best_step(table: Path) -> int | None:
-    """Training step of the best periodic evaluation, the first of equals (ledger row 24)."""
+    """Training step of the best periodic evaluation, the first of equals (ledger row 24).
+
+    One in which no game ended has no score, and any that has is better.
+    """
     returns: dict[int, list[float]] = {}
     for row in records.read_rows(table) if table.exists() else ():
         if row["kind"] == "periodic":
             ended = [float(row["return"])] if row["completed"] == "True" else []
             returns.setdefault(int(row["step"]), []).extend(ended)
-    means = {step: float(np.mean(each)) if each else 0.0 for step, each in returns.items()}
+    means = {step: float(np.mean(each)) if each else -math.inf for step, each in returns.items()}
     return max(means, key=lambda step: (means[step], -step), default=None)
 
 

@@ -231,10 +231,10 @@ def play_steps(
         episode += 1
 
 
-def mean_score(games: list[Game]) -> float:
-    """Mean over completed games, 0 if there is none (ledger row 24)."""
+def mean_score(games: list[Game]) -> float | None:
+    """Mean over completed games; none if there is none (ledger row 24)."""
     scores = [game.score for game in games if game.completed]
-    return float(np.mean(scores)) if scores else 0.0
+    return float(np.mean(scores)) if scores else None
 
 
 def final_returns(table: Path, weights: str, step: int) -> list[float]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from repro import records
 from repro.agent import Agent
 from repro.evaluation import protocols
-from repro.experiment import check_device, make_agent, make_envs
+from repro.experiment import find_device, make_agent, make_envs
 from repro.storage import done, game_log, weights_file
 from repro.storage.run import Run, run_from
 from repro.storage.weights_file import WeightsError
@@ -32,7 +32,7 @@ def load(folder: Path, weights: str, device: str = "cpu") -> Trained:
         WeightsError: if the weights are missing, damaged or of another network.
     """
     run = run_from(folder)
-    check_device(device)
+    device = find_device(device)
     path = folder / f"{weights}.safetensors"
     if not path.exists():
         raise WeightsError(

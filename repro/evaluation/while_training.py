@@ -24,11 +24,12 @@ class Scoring:
         envs: its environments.
         agent: plays with the weights that it has when asked.
         path: of evaluations.csv.
-        check: called before every step; may raise, to stop.
+        check: called before every step with the share of the evaluation that is played; may
+            raise, to stop.
     """
 
     def __init__(
-        self, run: Run, envs: Environments, agent: Agent, path: Path, check: Callable[[], None]
+        self, run: Run, envs: Environments, agent: Agent, path: Path, check: Callable[[float], None]
     ) -> None:
         self._run = run
         self._envs = envs
@@ -37,6 +38,7 @@ class Scoring:
         self._check = check
         self._play = agent.player(run.config.training.eval_epsilon)
         self._step, self._games = 0, list[protocols.Game]()  # of the last periodic evaluation
+        self._share = 0.0  # of the evaluation under way
 
     def periodic(self, step: int) -> list[protocols.Game]:
         """The periodic evaluation, of the network after ``step`` training steps.
@@ -45,12 +47,14 @@ class Scoring:
         """
         if step != self._step:
             self._step, self._games = step, []
+        self._share = self.played_steps / self._run.config.training.eval_steps
         budget = self._run.config.training.eval_steps - self.played_steps
         for game in protocols.play_steps(
             self._envs.periodic, self._player, self._run.seed, step, budget, len(self._games)
         ):
             self._table.append(game.row("periodic", "last", step))
             self._games.append(game)
+            self._share = self.played_steps / self._run.config.training.eval_steps
         return self._games
 
     @property
@@ -76,10 +80,12 @@ class Scoring:
         """
         there = len(protocols.final_returns(self._path, weights, step))
         asked = self._run.config.training.final_episodes
-        for _ in protocols.record_episodes(
+        self._share = there / asked
+        games = protocols.record_episodes(
             self._envs.final, self._player, self._run, self._table, weights, step, asked, there
-        ):
-            pass
+        )
+        for played, _ in enumerate(games, start=there + 1):
+            self._share = played / asked
         returns = protocols.final_returns(self._path, weights, step)
         if len(returns) < asked:
             raise LostDirectoryError(f"{self._path} has lost games that were just played")
@@ -94,7 +100,7 @@ class Scoring:
         act = self._play(generator)
 
         def play(observation: NDArray[Any]) -> int:
-            self._check()
+            self._check(self._share)
             return act(observation)
 
         return play

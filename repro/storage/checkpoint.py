@@ -161,6 +161,18 @@ class Checkpoints:
         """Whether a checkpoint was ever made here, be it damaged."""
         return any("step-" in place.name for place in self._items())
 
+    def newest_has_replay(self) -> bool:
+        """Whether a training can go on from the newest; the last of a training may be without.
+
+        Raises:
+            CheckpointError, UnreadableError: if it cannot be read.
+        """
+        places = [place for place in self._items() if place.name.startswith("step-")]
+        try:
+            return bool(places) and self._whole(places[-1])["values"]["memory"] is not None
+        except DamageError as error:
+            raise CheckpointError(f"{places[-1]}: {error}") from error
+
     def remove(self) -> None:
         """Remove all of them, and the folder if nothing of anybody else is in it."""
         self._kept = {}

@@ -1,6 +1,7 @@
 """Holding a run directory: one process at a time, one configuration for ever."""
 
 import json
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from repro.storage import done
 from repro.storage.lock import Lock
 from repro.system import disk
 
+_LENGTH = "config.training.frames"
 _NOT_EARNED = {"config.json", "provenance.json", "failure.json"}
 
 
@@ -40,8 +42,7 @@ class RunDirectory:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock.take()
             if not self.begun():
-                digest = done.digest(self.identity)
-                write_json(self.path / done.CONFIG, {**self.identity, "sha256": digest})
+                self.rewrite()
             disk.remove_torn(self.path)
         except OSError as error:
             self.__exit__()
@@ -65,6 +66,15 @@ class RunDirectory:
             LostDirectoryError: if it was removed, or another process took it over.
         """
         self._lock.verify()
+
+    def frames(self) -> int:
+        """Length of the training that is there, in emulator frames; it may have been raised."""
+        return int(read_json(self.path / done.CONFIG)["config"]["training"]["frames"])
+
+    def rewrite(self) -> None:
+        """Have config.json hold what it is to hold from here on."""
+        digest = done.digest(self.identity)
+        write_json(self.path / done.CONFIG, {**self.identity, "sha256": digest})
 
     def begun(self) -> bool:
         """Whether there is a run of ours; if not, there may be one.
@@ -115,6 +125,32 @@ class RunDirectory:
         return Table(self.path / name)
 
 
+def _free_name(path: Path) -> Path:
+    number = 1
+    while (aside := path.with_name(f"{path.name}{ASIDE}{number}")).exists():
+        number += 1
+    return aside
+
+
+def copy_aside(path: Path) -> Path:
+    """Keep a run directory as it is, but for what goes on, under another name.
+
+    Returns:
+        Where.
+
+    Raises:
+        OSError: if it cannot be written; nothing is left then.
+    """
+    aside, beside = _free_name(path), disk.temporary(path.with_name(f"{path.name}{ASIDE}"))
+    goes_on = shutil.ignore_patterns("checkpoint", "tensorboard", "videos", ".*")
+    try:
+        shutil.copytree(path, beside, ignore=goes_on)
+        return beside.rename(aside)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+
+
 def set_aside(path: Path) -> Path | None:
     """Give a run directory, finished or not, another name, so that a new run can begin.
 
@@ -130,16 +166,15 @@ def set_aside(path: Path) -> Path | None:
     lock = Lock(path)
     lock.take()
     try:
-        number = 1
-        while (aside := path.with_name(f"{path.name}{ASIDE}{number}")).exists():
-            number += 1
-        return path.rename(aside)
+        return path.rename(_free_name(path))
     finally:
         lock.release()
 
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
-    """Compare two identities of a run, in words; nothing if it is the same; book-keeping is free.
+    """Compare two identities of a run, in words; nothing if it is the same.
+
+    Book-keeping is free, and ``here`` may be longer: what it is to learn begins alike.
 
     Args:
         there: as read from a file; one of an older version is completed.
@@ -149,6 +184,7 @@ def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
         f"{name} is {old!r} there, {new!r} here"
         for name, old, new in _changes(_plain(there), _plain(here))
         if name.removeprefix("config.") not in config.free()
+        and not (name == _LENGTH and type(old) is int and old < new)
     ]
 
 

@@ -5,11 +5,14 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import shlex
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from repro import __version__
 from repro.records import RunDirectoryError, read_json, write_json
 
 _LIBRARIES = ("ale-py", "gymnasium", "numpy", "opencv-python", "safetensors", "torch")
@@ -20,6 +23,8 @@ def collect() -> dict[str, Any]:
     status = _git("status", "--porcelain", "--untracked-files=no")
     return {
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "version": __version__,
         "commit": _git("rev-parse", "HEAD"),
         "dirty": None if status is None else bool(status),
         "python": platform.python_version(),
@@ -54,7 +59,7 @@ def keep(path: Path, here: Mapping[str, Any], step: int) -> None:
     for one in since:
         last |= one
     changed = {name: value for name, value in here.items() if last.get(name) != value}
-    if changed.keys() - {"time"}:
+    if changed.keys() - {"time", "command"}:
         since.append({"time": here["time"], "step": step, **changed})
         write_json(path, there | {"continued": since})
 

@@ -39,7 +39,7 @@ class Stop:
 
 @contextmanager
 def listening() -> Iterator[Stop]:
-    """Collect SIGINT, SIGTERM and SIGUSR1 while training (in the main thread only).
+    """Collect SIGINT, SIGTERM, SIGHUP and SIGUSR1 while training (in the main thread only).
 
     If the process is ending they stay without effect to its end: the exit code is that of the
     first of them.
@@ -48,7 +48,7 @@ def listening() -> Iterator[Stop]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
     before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield stop

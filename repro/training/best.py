@@ -28,11 +28,14 @@ class Best:
         self._score = -math.inf
         self._weights: NDArray[np.uint8] | None = None
 
-    def offer(self, score: float, network: nn.Module, step: int) -> None:
-        """Keep a network, evaluated at that step, if it is better than all before."""
+    def offer(self, score: float | None, network: nn.Module, step: int) -> None:
+        """Keep a network, evaluated at that step, if it is better than all before.
+
+        One without a score, because no game ended, is kept only while there is no other.
+        """
         self.evaluated_step = step
-        if score > self._score:
-            self._score = score
+        if self._weights is None or (score is not None and score > self._score):
+            self._score = -math.inf if score is None else score
             data = weights_file.save(self.path, network, step, score)
             self._weights = np.frombuffer(data, np.uint8)
 

@@ -20,7 +20,7 @@ from repro.storage import checkpoint, directory
 from repro.storage.run import Run
 from repro.system import machine
 from repro.system.signals import Interrupted, Stop, listening
-from repro.training import completion, trackers
+from repro.training import completion, extension, trackers
 from repro.training.session import Training
 from wrappers.envs import MissingROMError
 
@@ -33,7 +33,7 @@ def train(
     Args:
         run: which training.
         suite: folder of the runs.
-        device: cpu, cuda, ...
+        device: auto, cpu, cuda, ...
         progress: whether to show a progress line.
         stop: asked after every step.
         restart: whether to set aside what is there, and begin anew.
@@ -59,15 +59,17 @@ def train(
     if restart and (aside := directory.set_aside(path)):
         print(f"repro: {path} is now {aside}", file=sys.stderr)
     with run.directory(path) as place:
-        found = place.done()
         try:
             checkpoints = checkpoint.of(run, place)
+            extension.lengthen(run, place, checkpoints)
+            found = place.done()
             if found is None and (checkpoints.begun() or not records.earned(path)):
                 with _training(run, place, device, stop, progress) as training:
                     training.run()
             elif found is None:
-                completion.complete(run, place, device, stop)
-            checkpoints.remove()
+                completion.complete(run, place, experiment.find_device(device), stop)
+            if not run.config.training.keep_checkpoint:
+                checkpoints.remove()
         except MissingROMError:
             raise
         except MemoryError as error:
@@ -82,7 +84,7 @@ def train(
 
 
 def _refuse_wrong_use(run: Run, device: str) -> None:
-    experiment.check_device(device)
+    experiment.find_device(device)
     envs = experiment.make_envs(run)
     networks.check(run.config.agent, experiment.shape(envs.train))
     envs.close()
@@ -91,7 +93,7 @@ def _refuse_wrong_use(run: Run, device: str) -> None:
 def _training(
     run: Run, place: directory.RunDirectory, device: str, stop: Stop, progress: bool
 ) -> Training:
-    experiment.check_device(device)
+    device = experiment.find_device(device)
     envs = experiment.make_envs(run)
     _require_room(run, place.path, envs.train)
     parts = experiment.assemble(run, envs.train, device)
@@ -146,6 +148,6 @@ def command(
     print(
         f"{path}: finished after {done['frames']:,} frames; "
         f"{done['weights']} network scored {done['mean_return']:.1f} over "
-        f"{done['episodes']} games"
+        f"{done['episodes']} games; `tensorboard --logdir {path.parent.parent}` shows its curves"
     )
     return 0

@@ -49,7 +49,7 @@ def complete(run: Run, place: RunDirectory, device: str, stop: Stop) -> dict[str
         game_log.trim(place.path)
         scoring = Scoring(
             run, envs, agent, place.path / "evaluations.csv",
-            lambda: stop.check(run.config.steps),
+            lambda _: stop.check(run.config.steps),
         )  # fmt: skip
         try:
             return conclude(run, place, agent, scoring)

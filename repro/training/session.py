@@ -19,6 +19,7 @@ from repro.storage.run import Run
 from repro.system.signals import Interrupted, Stop
 from repro.training import completion, nonfinite, trackers
 from repro.training.best import Best
+from repro.training.progress import ProgressTracker
 from repro.training.state_check import check_state
 
 
@@ -92,7 +93,7 @@ class Training:
         run, place, frames_per_step = self._run, self._place, self._run.config.frames_per_step
         self._scoring = Scoring(
             run, envs, self._agent, self._path / "evaluations.csv",
-            lambda: self._stop.check(self._loop.step),
+            self._while_scoring,
         )  # fmt: skip
         self._closing.callback(self._scoring.close)
         episodes = trackers.EpisodeTracker(place.table("train_episodes.csv"), frames_per_step)
@@ -111,7 +112,7 @@ class Training:
         self._progress = None
         if progress:
             title = f"{run.game} seed {run.seed}"
-            self._progress = trackers.ProgressTracker(title, run.config, episodes, self._loop.step)
+            self._progress = ProgressTracker(title, run.config, episodes, self._loop.step)
             self._trackers.append(self._progress)
         for tracker in self._trackers:
             self._closing.callback(tracker.close)
@@ -130,7 +131,14 @@ class Training:
 
     def run(self) -> None:
         """Go on to the end; write done.json."""
-        steps = self._run.config.steps
+        steps, step = self._run.config.steps, self._loop.step
+        frames = self._run.config.frames_per_step * step
+        begins = f"goes on from step {step:,} ({frames:,} frames)" if step else "begins"
+        device, threads = self._agent.device, torch.get_num_threads()
+        self._note(
+            f"{begins}, of {self._run.config.training.frames:,} frames, on {device} with "
+            f"{threads} thread{'s' * (threads > 1)}, in {self._path}"
+        )
         if self._saved is None:  # from here on there is always a checkpoint to go on from
             self._save()
         try:
@@ -150,9 +158,11 @@ class Training:
         self._place.verify()
         records.sync_tables(self._path)
         weights_file.save(self._path / "last.safetensors", self._agent.network, steps)
-        self._save(with_replay=False)
+        keeps = self._run.config.training.keep_checkpoint
+        self._save(with_replay=keeps)
         self._score_best()
-        self._checkpoints.remove()
+        if not keeps:
+            self._checkpoints.remove()
 
     def _after_step(self) -> None:
         """Evaluate and save when due; also right after a resume, if a signal came in between."""
@@ -181,11 +191,19 @@ class Training:
         self._place.verify()
         self._best.offer(score, self._agent.network, step)
         completed = sum(game.completed for game in games)
-        self._note(
-            f"evaluation at {frames:,} frames: mean return {score:.1f} over {completed} games"
-        )
-        self._tensorboard.scalar("evaluation/return", score, frames)
+        if score is None:
+            self._note(f"evaluation at {frames:,} frames: no game ended within it, so no score")
+        else:
+            self._note(
+                f"evaluation at {frames:,} frames: mean return {score:.1f} over {completed} games"
+            )
+            self._tensorboard.scalar("evaluation/return", score, frames)
         self._learning.go_on()
+
+    def _while_scoring(self, share: float) -> None:
+        self._stop.check(self._loop.step)
+        if self._progress is not None:
+            self._progress.scoring(share)
 
     def _score_best(self) -> None:
         """The final evaluation, of the best network."""

@@ -1,7 +1,5 @@
 """What watches a training: CSV rows, TensorBoard, the live line. Each sees every event."""
 
-import contextlib
-import sys
 import threading
 import time
 from collections import deque
@@ -11,15 +9,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from repro.agent import Agent
 from repro.config import Config
 from repro.loop import Event
 from repro.records import Table
 from repro.replay import Batch, ReplayMemory
-from repro.system import terminal
 from repro.training import measure
 
 
@@ -220,67 +215,3 @@ def quiet_writers() -> Iterator[None]:
         yield
     finally:
         threading.excepthook = before
-
-
-class ProgressTracker:
-    """The live line: frames, frames per second, time left, mean return, epsilon.
-
-    On a terminal it stays on one line; in a log file it is a line every ``log_every_steps``.
-    """
-
-    def __init__(self, title: str, config: Config, episodes: EpisodeTracker, start: int) -> None:
-        self._console = Console(file=terminal.raw(sys.stderr))
-        self._config = config
-        self._episodes = episodes
-        self._total = config.steps
-        self._start, self._began = start, time.perf_counter()
-        self._shown = 0.0
-        self._title = title
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.fields[line]}"),
-            TimeRemainingColumn(compact=True),
-            TextColumn("left"),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
-        self._task = self._bar.add_task(title, total=self._total, completed=start, line="")
-        self._bar.start()
-
-    def __call__(self, event: Event) -> None:
-        """Refresh the line five times a second, or print one now and then."""
-        now = time.perf_counter()
-        if self._console.is_terminal:
-            if now - self._shown > 0.2:
-                self._shown = now
-                self._bar.update(self._task, completed=event.step, line=self._line(event, now))
-        elif event.step % self._config.training.log_every_steps == 0:
-            steps = event.step - self._start
-            left = (self._total - event.step) * (now - self._began) / max(steps, 1)
-            self._print(f"{self._title}: {self._line(event, now)}, {left / 60:.0f} min left")
-
-    def _line(self, event: Event, now: float) -> str:
-        per_step = self._config.frames_per_step
-        rate = (event.step - self._start) * per_step / max(now - self._began, 1e-9)
-        returns = self._episodes.returns
-        mean = f"{np.mean(returns):.1f}" if returns else "-"
-        return (
-            f"{event.step * per_step:,}/{self._total * per_step:,} frames, {rate:,.0f}/s, "
-            f"return {mean} (last {len(returns)} games), epsilon {event.epsilon:.2f}"
-        )
-
-    def note(self, text: str) -> None:
-        """Print a line above the live one."""
-        if self._console.is_terminal:
-            self._bar.console.print(text, highlight=False)
-        else:
-            self._print(text)
-
-    def _print(self, text: str) -> None:
-        with contextlib.suppress(OSError):  # whoever read this has gone: no reason to stop
-            print(text, file=self._console.file, flush=True)
-
-    def close(self) -> None:
-        """Leave the last line standing."""
-        self._bar.stop()

@@ -23,6 +23,7 @@ AGENT = {
 TRAINING = {
     "frames": 2_400, "eval_every_steps": 150, "eval_steps": 50, "final_episodes": 2,
     "heldout_states": 20, "log_every_steps": 30, "checkpoint_every_steps": 90,
+    "keep_checkpoint": False,
 }  # fmt: skip
 PROTOCOL = {"eval_cap_frames": 300}
 STEPS = 600
@@ -38,7 +39,11 @@ def flags(**changes):
     return [
         word
         for name, value in values.items()
-        for word in (f"--{name.replace('_', '-')}", str(value))
+        for word in (
+            (f"--{'' if value else 'no-'}{name.replace('_', '-')}",)
+            if isinstance(value, bool)
+            else (f"--{name.replace('_', '-')}", str(value))
+        )
     ]
 
 

@@ -467,7 +467,7 @@ def test_another_configurations_directory_is_refused(capfd, unfinished):
     code, out, err = resume(capfd, unfinished, "--discount", "0.9")
     assert_one_line(err, "agent.discount", "0.99", "0.9", "--out")
     assert (code, out) == (2, "")
-    code, _, err = resume(capfd, unfinished, frames=4_800)
+    code, _, err = resume(capfd, unfinished, frames=1_200)
     assert_one_line(err, "training.frames")
     assert code == 2
     assert before == {name: (unfinished / name).read_bytes() for name in files(unfinished)}

@@ -1,0 +1,172 @@
+"""Several trainings on this machine, each a process of its own, as `repro train` would be alone.
+
+One that fails leaves the others alone; what each says is in SUITE/jobs/runs, one file a run.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from repro import config
+from repro.config import flags
+from repro.storage.run import Run
+from repro.system import disk, terminal
+from repro.system.signals import Stop, listening
+
+_LOOK_SECONDS = 1.0
+_TOLD_SECONDS = 60.0  # between two reports in a log
+_TAIL_BYTES = 4096
+
+
+@dataclass
+class _Job:
+    """One run: its process, once there is one, and the file with what that says."""
+
+    run: Run
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+    code: int | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.run.game} seed {self.run.seed}"
+
+    def said(self) -> str:
+        """The last line."""
+        try:
+            with disk.open_to_read(self.log, disk.TABLE_BYTES) as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+                lines = file.read().decode(errors="replace").split("\n")
+        except OSError:
+            return ""
+        said = next((line for line in reversed(lines) if line.strip()), "")
+        return disk.one_line(said).removeprefix(f"{self.name}: ")
+
+    def state(self) -> str:
+        if self.code is None:
+            return "running" if self.process else "waiting"
+        return "finished" if self.code == 0 else f"ended with {self.code}"
+
+
+def train(
+    runs: Sequence[Run], suite: Path, device: str, threads: int | None, jobs: int, progress: bool,
+    more: Sequence[str] = (),
+) -> int:  # fmt: skip
+    """Train several runs, ``jobs`` at a time.
+
+    Args:
+        runs: of one preset and configuration.
+        suite: folder of the runs.
+        device: for each.
+        threads: of each [default the cores, divided by the jobs].
+        jobs: processes at once.
+        progress: whether to show a table.
+        more: further words for each command.
+
+    Returns:
+        0 if all are finished, 128 + the signal if one interrupted them, else 1.
+    """
+    threads = threads or max(1, (os.cpu_count() or 1) // jobs)
+    folder = suite / "jobs" / "runs"
+    folder.mkdir(parents=True, exist_ok=True)
+    made = [_Job(run, folder / f"{run.game}-seed-{run.seed}.log") for run in runs]
+
+    def one(job: _Job) -> None:
+        if stop.signal is not None:
+            return
+        words = _words(job.run, suite, device, threads)
+        with disk.open_to_append(job.log) as log:
+            job.process = subprocess.Popen([*words, *more], stdout=log, stderr=log)
+            job.code = job.process.wait()
+
+    with listening() as stop, ThreadPoolExecutor(jobs) as pool:
+        table = _Progress(made, progress)
+        waiting = [pool.submit(one, job) for job in made]
+        passed_on = False
+        while not all(future.done() for future in waiting):
+            table.show()
+            if stop.signal is not None and not passed_on:
+                passed_on = True
+                _pass_on(stop, made)
+            time.sleep(_LOOK_SECONDS / 10 if passed_on else _LOOK_SECONDS)
+        table.close()
+        for future in waiting:
+            future.result()
+        stop.ending = stop.signal is not None
+    return _account(made, stop)
+
+
+def _words(run: Run, suite: Path, device: str, threads: int) -> list[str]:
+    return [
+        sys.executable, "-m", "repro.cli", "train", run.game, "--seed", str(run.seed),
+        "--preset", run.preset, *flags.write_settings(config.preset(run.preset), run.config),
+        "--out", str(suite), "--device", device, "--threads", str(threads),
+    ]  # fmt: skip
+
+
+def _pass_on(stop: Stop, jobs: Sequence[_Job]) -> None:
+    """Hand a signal to those that run: each writes its checkpoint."""
+    for job in jobs:
+        if job.process is not None and job.code is None and stop.signal is not None:
+            job.process.send_signal(stop.signal)
+
+
+def _account(jobs: Sequence[_Job], stop: Stop) -> int:
+    failed = [job for job in jobs if job.code != 0]
+    if stop.signal is not None:
+        print(
+            f"repro: {len(failed)} of {len(jobs)} runs stopped or not begun; the same command "
+            "goes on from there",
+            file=sys.stderr,
+        )
+        return 128 + stop.signal
+    for job in jobs:
+        if job.code == 0:
+            print(job.said())
+    for job in failed:
+        print(f"repro: {job.name} {job.state()}: {job.said()} ({job.log})", file=sys.stderr)
+    return 1 if failed else 0
+
+
+class _Progress:
+    """One table on a terminal; in a log a line a minute for each run."""
+
+    def __init__(self, jobs: Sequence[_Job], shown: bool) -> None:
+        self._jobs, self._shown, self._told = jobs, shown, time.monotonic()
+        self._console = Console(file=terminal.raw(sys.stderr))
+        self._live = Live(console=self._console, auto_refresh=False)
+        if shown and self._console.is_terminal:
+            self._live.start()
+
+    def show(self) -> None:
+        if not self._shown:
+            return
+        if self._console.is_terminal:
+            self._live.update(self._table(), refresh=True)
+        elif time.monotonic() - self._told > _TOLD_SECONDS:
+            self._told = time.monotonic()
+            for job in self._jobs:
+                if job.state() == "running":
+                    print(f"{job.name}: {job.said()}", file=sys.stderr, flush=True)
+
+    def _table(self) -> Table:
+        table = Table(box=None)
+        for name in ("run", "state", "last said"):
+            table.add_column(name, no_wrap=True, overflow="ellipsis")
+        for job in self._jobs:
+            table.add_row(job.name, job.state(), job.said())
+        return table
+
+    def close(self) -> None:
+        if self._live.is_started:
+            self._live.update(self._table(), refresh=True)
+            self._live.stop()
