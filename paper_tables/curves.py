@@ -18,6 +18,8 @@ from repro import games as catalogue
 _PRINTED = {"dqn": style.DQN, "human": style.HUMAN, "random": style.RANDOM}
 _SCORE = "average score per episode"
 _FRAMES = "emulator frames (millions)"
+_IN_VIEW = ("random", "dqn")
+_LEAST_VALUE = 0.1  # that fills a panel: less is luck, and looks like none
 _OFF_SCALE = "\u2191 \u2193 beyond the scale"
 
 
@@ -26,8 +28,9 @@ def training_progress(results: Results, games: Sequence[str]) -> Figure:
     """Draw the paper's Fig. 2: score above, predicted value below, a column per game.
 
     Every periodic evaluation, and the mean max-Q on the held-out states; a thin line per seed
-    and the mean of the finished ones. Printed scores are lines where these leave the curves at
-    least a third of the height, else only a number with an arrow.
+    and, from two finished ones on, their mean. The random player and the printed DQN are always
+    in view, so that a flat curve looks flat; the human where there is room, else as a number with
+    an arrow.
 
     Args:
         results: trained runs.
@@ -48,6 +51,7 @@ def training_progress(results: Results, games: Sequence[str]) -> Figure:
         _references(upper, game, evaluations["value"], list(_PRINTED))
         upper.set(ylabel=_SCORE)
         _seeds(lower, _values(results, game.name))
+        style.keep_in_view(lower, 0.0, _LEAST_VALUE)
         lower.set(xlabel=_FRAMES, ylabel="mean max-Q\non held-out states")
         for panel in (upper, lower):
             _finish(panel, results, game.name)
@@ -59,8 +63,8 @@ def training_progress(results: Results, games: Sequence[str]) -> Figure:
 def learning_curves(results: Results, games: Sequence[str]) -> Figure:
     """Draw a small panel per game: periodic evaluations, their mean over seeds and its interval.
 
-    The 95% t interval stands only where two or more finished seeds have the point, and is cut
-    where it would take more than two thirds of the height.
+    The random player and the printed DQN are in view. The 95% t interval stands only where two or
+    more finished seeds have the point, and is cut where it would take half of the height.
 
     Args:
         results: trained runs.
@@ -82,7 +86,7 @@ def learning_curves(results: Results, games: Sequence[str]) -> Figure:
         game = catalogue.find(name)
         evaluations = every[every["game"] == game.name]
         _seeds(panel, evaluations, interval=True, ticks=3 if columns > 3 else 5)
-        _references(panel, game, evaluations["value"], ["dqn"], indent=-20 if columns > 3 else 0)
+        _references(panel, game, evaluations["value"], _IN_VIEW, indent=-20 if columns > 3 else 0)
     for panel in panels[len(games) :]:
         panel.set_axis_off()
     for panel in panels[: len(games)][-columns:]:  # the lowest of each column
@@ -126,36 +130,41 @@ def _values(results: Results, game: str) -> pd.DataFrame:
 
 
 def _seeds(axes: Axes, rows: pd.DataFrame, interval: bool = False, ticks: int = 5) -> None:
-    """Draw every seed, the mean of the finished ones and, if wanted, its interval."""
+    """Draw every seed, the mean of several finished ones and, if wanted, its interval."""
     style.tidy(axes, ticks)
     colour = style.OURS.colour
+    finished = rows[rows["finished"].astype(bool)]
+    several = finished["run"].nunique() > 1
     for _, run in rows.groupby("run"):
         whole = run["finished"].all()
+        alone = whole and not several
         axes.plot(
             run["frames"] / 1e6,
             run["value"],
             color=colour,
-            linewidth=0.5,
+            linewidth=1.3 if alone else 0.5,
             linestyle="-" if whole else (0, (3, 1.5)),
-            alpha=0.55,
+            alpha=1.0 if alone else 0.55,
+            marker=_marker(run),
+            markersize=3 if alone else 1.5,
             label="ours, one seed" if whole else "ours, unfinished seed (not in the mean)",
         )
-    finished = rows[rows["finished"].astype(bool)]
-    if finished.empty:
+    if not several:
         return
     mean = over_seeds(finished)
     millions = mean.index.to_numpy() / 1e6
-    # A line through few points hides where they are, one point is no line.
-    marker = "o" if len(mean) < 20 else ""
     label = "ours, mean of seeds"
-    axes.plot(
-        millions, mean["mean"], color=colour, lw=1.3, marker=marker, markersize=3, label=label
-    )
+    axes.plot(millions, mean["mean"], color=colour, lw=1.3, marker=_marker(mean), ms=3, label=label)
     if interval and mean["low"].notna().any():
         label = "95% interval of the mean (2 or more seeds)"
         axes.fill_between(
             millions, mean["low"], mean["high"], color=colour, alpha=0.2, lw=0, label=label
         )
+
+
+def _marker(points: pd.DataFrame) -> str:
+    """A line through few points hides where they are, one point is no line."""
+    return "o" if len(points) < 20 else ""
 
 
 def over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
@@ -185,10 +194,11 @@ def _references(
     keys: Sequence[str],
     indent: float = 0,
 ) -> None:
-    """Title a panel with the printed scores, and draw those that do not squash the curves."""
+    """Title a panel with the printed scores, and draw those that belong there or fit."""
     printed = reference.load("nature2015_scores").loc[game.name]
-    low, high = drawn.min(), drawn.max()
-    room = (high - low) or max(abs(high), 1.0)
+    wanted = [float(str(printed[key])) for key in _IN_VIEW]
+    low, high = min([*drawn, *wanted]), max([*drawn, *wanted])
+    room = 0.5 * (high - low) or max(abs(high), 1.0)
     texts = []
     for key in keys:
         series, score = _PRINTED[key], float(str(printed[key]))
@@ -202,6 +212,7 @@ def _references(
                 axes.plot([], [], " ", label=_OFF_SCALE)
         texts.append(text)
     if len(drawn):  # an interval of two seeds can be far wider than they are apart
+        style.keep_in_view(axes, *wanted)
         bottom, top = axes.get_ylim()
         axes.set_ylim(max(bottom, low - 1.1 * room), min(top, high + 1.1 * room))
     for text, points, height in (

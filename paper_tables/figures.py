@@ -1,5 +1,6 @@
 """Figures over all games, and the training curve of one run."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ from paper_tables import aggregate, reference, standing, style, summary
 from paper_tables.collect import Results
 from paper_tables.normalise import human_normalised, scale
 from paper_tables.reference import BASELINES, FULL_LENGTH_FRAMES
+from paper_tables.verdicts import SEEDS_FOR_SPREAD
 from repro.games import GAMES
 from repro.records import read_json, read_rows
 
 Floats = NDArray[np.float64]
 
 HUMAN_LEVEL_PERCENT = 75.0  # from here on the paper calls a game "at human-level or above"
+_GAMES = f"games, of fewer than {SEEDS_FOR_SPREAD} seeds"
 _LINEAR_TO_PERCENT = 600.0  # the paper breaks its axis here; the few longer bars are compressed
 _PERCENT_TICKS = (-200, -100, 0, 100, 200, 300, 400, 500, 600, 1_000, 4_500)
 _SCORE_TICKS = (0, 0.25, 0.5, 0.75, 1, 2, 5, 10, 25)
@@ -61,21 +64,30 @@ def normalised_bars(results: Results, baseline: str = "nature2015") -> Figure:
         hatch="//////",
         label=style.LINEAR.label,
     )
-    run = [row for row in rows if order[row] in ours]
-    mean, low, high = np.array([ours[order[row]] for row in run]).reshape(-1, 3).T
-    axes.errorbar(
-        mean,
-        np.array(run) + 0.26,
-        xerr=np.nan_to_num([mean - low, high - mean]),
-        fmt="D",
-        color=style.OURS.colour,
-        markersize=2.6,
-        elinewidth=0.8,
-        label=f"ours, 95% interval: {len(run)} of {len(order)} games run{_shortened(results)}",
-    )
+    bounds = list[tuple[float, ...]]()
+    for over, line in (("seeds", "-"), (_GAMES, ":")):
+        run = [row for row in rows if order[row] in ours and ours[order[row]].over == over]
+        if not run and (bounds or (over == "seeds" and ours)):
+            continue
+        mean, low, high = np.array([ours[order[row]].percents for row in run]).reshape(-1, 3).T
+        told = f"95% interval over {over}: {len(run)} of {len(order)} games run"
+        drawn = axes.errorbar(
+            mean,
+            np.array(run) + 0.26,
+            xerr=np.nan_to_num([mean - low, high - mean]),
+            fmt="D",
+            color=style.OURS.colour,
+            markersize=2.6,
+            elinewidth=0.8,
+            label=f"ours, {told}{_shortened(results)}",
+        )
+        for whisker in drawn[2]:
+            whisker.set_linestyle(line)
+        bounds += [(float(row), *three) for row, *three in zip(run, mean, low, high, strict=True)]
+    row, mean, low, high = np.array(bounds).reshape(-1, 4).T
     printed = np.array([*dqn.values(), *linear.values()])
     left = _percent_axis(axes, np.concatenate([printed, mean, low, high]))
-    beyond = np.array(run)[np.fmin(mean, low) < left]
+    beyond = row[np.fmin(mean, low) < left]
     axes.plot(np.full(len(beyond), left), beyond + 0.26, "<", color=style.OURS.colour, ms=3.5)
     axes.hlines(rows[1:] - 0.5, 0, 1, transform=axes.get_yaxis_transform(), color="0.9", lw=0.4)
     axes.set_yticks(rows, [GAMES[game].title for game in order])
@@ -86,7 +98,8 @@ def normalised_bars(results: Results, baseline: str = "nature2015") -> Figure:
         _divide(axes, sum(dqn[game] >= HUMAN_LEVEL_PERCENT for game in order) - 0.5)
     _number_column(axes, 26, "DQN %", [dqn[game] for game in order])
     _number_column(axes, 58, "linear %", [linear.get(game, np.nan) for game in order])
-    _number_column(axes, 88, "ours %", [ours.get(game, (np.nan,))[0] for game in order])
+    known = dict(zip(row, mean, strict=True))
+    _number_column(axes, 88, "ours %", [known.get(number, np.nan) for number in rows])
     style.legend(figure, 3)
     return figure
 
@@ -96,14 +109,23 @@ def _percent_printed(column: str, baseline: str) -> dict[str, float]:
     return {game: 100 * float(score[0]) for game, score in scores.items()}
 
 
-def _percent_ours(results: Results, baseline: str) -> dict[str, tuple[float, float, float]]:
-    """Mean, and the bounds of its interval, of each game that was run."""
+@dataclass(frozen=True)
+class _Ours:
+    """A game of ours in percent of human, with its interval, and what that is over."""
+
+    percents: Floats  # mean, low, high
+    over: str
+
+
+def _percent_ours(results: Results, baseline: str) -> dict[str, _Ours]:
+    """Each game that was run."""
     zero, one = scale(baseline)
     percents = {}
     for game, score in standing.our_scores(results).items():
         if game in zero.index:
             raw = np.array([score.mean, score.low, score.high])
-            percents[game] = tuple(100 * human_normalised(raw, zero[game], one[game]))
+            over = "seeds" if score.seeds >= SEEDS_FOR_SPREAD else _GAMES
+            percents[game] = _Ours(100 * human_normalised(raw, zero[game], one[game]), over)
     return percents
 
 
@@ -228,7 +250,7 @@ def performance_profiles(results: Results, baseline: str = "nature2015", seed: i
                 color=series.colour,
                 alpha=0.2,
                 linewidth=0,
-                label=f"{series.label}, 95% interval",
+                label=f"{series.label}, 95% interval over seeds",
             )
     if not ours:
         axes.plot([], [], " ", label="ours: not run")

@@ -63,9 +63,7 @@ def draw(
         if (folder / "inspection.json").exists() and folder not in damaged:
             yield from _inspected(one)
     if chosen:
-        yield Plate(
-            "curves", "Learning curves, 95% over seeds", curves.learning_curves(results, chosen)
-        )
+        yield Plate("curves", "Learning curves", curves.learning_curves(results, chosen))
     yield Plate(
         "profiles",
         f"Performance profiles, {BASELINES[baseline].title}",

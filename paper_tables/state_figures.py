@@ -15,6 +15,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
@@ -142,7 +143,8 @@ def value_stretch(folder: Path) -> Figure:
 def action_values(folder: Path) -> Figure:
     """Draw Extended Data Fig. 2b: at each marked step the screen and every action's value.
 
-    The highest is dark; all steps share one scale, from zero.
+    The highest is dark. All steps share one scale, and all bars begin where it does: at zero, or
+    below the lowest value if that is negative. So the highest value always has the longest bar.
 
     Args:
         folder: RUN/inspection.
@@ -161,22 +163,27 @@ def action_values(folder: Path) -> Figure:
     )
     figure.suptitle(inspection.title, fontsize=8)
     text = _format(10 * np.ptp(marked, axis=1).min())
+    lowest, highest = min(0.0, float(marked.min())), max(0.0, float(marked.max()))
+    floor = lowest - 0.1 * (highest - lowest) * (lowest < 0)
     for number, (screen, axes) in enumerate(zip(screens, panels, strict=True), start=1):
         step, q = inspection.marks[number - 1], marked[number - 1]
         _show(screen, inspection.screen(step))
         screen.set_title(str(number), fontweight="bold")
         style.tidy(axes, ticks=3)
         fill = [style.OURS.colour if value == q.max() else "0.75" for value in q]
-        bars = axes.barh(range(len(q)), q, 0.7, color=fill)
-        axes.bar_label(bars, [text(value) for value in q], padding=2, fontsize=6.5)
+        bars = axes.barh(range(len(q)), q - floor, 0.7, left=floor, color=fill)
+        clear = [withStroke(linewidth=2, foreground="white")]  # of the line at zero
+        texts = [text(value) for value in q]
+        axes.bar_label(bars, texts, padding=2, fontsize=6.5, path_effects=clear, zorder=3)
         axes.axvline(0, color="0.2", linewidth=0.6)
         axes.set_yticks(range(len(q)), [one_line(name) for name in inspection.actions])
         axes.tick_params(axis="y", length=0)
         axes.set_xlabel("action value")
-    lowest, highest = min(0.0, float(marked.min())), max(0.0, float(marked.max()))
-    room = 0.45 * (highest - lowest)  # for the numbers
     axes = panels[0]
-    axes.set_xlim(lowest - room * (lowest < 0), highest + room * (highest > 0))
+    axes.set_xlim(floor, highest + 0.45 * (highest - floor))  # with room for the numbers
+    for colour, label in ((style.OURS.colour, "highest value"), ("0.75", "other actions")):
+        axes.plot([], [], "s", color=colour, label=label)
+    style.legend(figure, 2)
     axes.set_ylim(len(inspection.actions) - 0.5, -0.5)
     return figure
 

@@ -19,7 +19,13 @@ PAGE_MM = 180.0  # two columns of a journal
 MM_PER_INCH = 25.4
 PNG_DPI = 200
 SMALL_POINTS = 7.0
+_SCREENS = ("backend", "interactive", "toolbar", "webagg", "tk.")  # settings of no file
+# All of matplotlib's own, so that nobody's matplotlibrc shows; then ours.
 STYLE: Any = {
+    name: value
+    for name, value in matplotlib.rcParamsDefault.items()
+    if not name.startswith(_SCREENS)
+} | {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so it is the same everywhere
     "font.size": SMALL_POINTS,
     "axes.titlesize": 8.0,
@@ -65,10 +71,15 @@ def sheet(height_mm: float, width_mm: float = PAGE_MM, arrange: bool = True) -> 
 
 
 def pairs(figure: Figure, count: int, columns: int) -> list[tuple[Axes, Axes]]:
-    """Fill a figure with so many pairs of panels, one above the other, ``columns`` in a row."""
+    """Fill a figure with so many pairs of panels, one above the other, ``columns`` in a row.
+
+    Both of a pair have one x axis.
+    """
     rows = math.ceil(count / columns)
     panels = figure.subplots(2 * rows, columns, squeeze=False)
     stacked = panels.reshape(rows, 2, columns).swapaxes(1, 2).reshape(-1, 2)
+    for upper, lower in stacked:
+        lower.sharex(upper)
     for panel in stacked[count:].flat:
         panel.set_axis_off()
     return [(upper, lower) for upper, lower in stacked[:count]]
@@ -80,6 +91,12 @@ def tidy(axes: Axes, ticks: int = 5) -> None:
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 5, 10]))
         axis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
+
+
+def keep_in_view(axes: Axes, *values: float) -> None:
+    """Have these on the y axis, so that a small difference does not look like a large one."""
+    axes.update_datalim([(0.0, value) for value in values], updatex=False)
+    axes.autoscale_view(scalex=False)
 
 
 def note(axes: Axes, text: str, place: Any, points: Any, inside: Any = "data", **look: Any) -> None:

@@ -20,6 +20,7 @@ from repro.records import LAYERS
 _MILLIONS_PER_STEP = original.FRAMES_PER_STEP / 1e6
 _LEAST_STEPS = 100_000  # that are shown
 _BEYOND = 1.15  # times as far as ours came is shown of the original
+_LEAST_VALUE = 0.05
 _LEAST_GROWTH = 0.02  # that fills a panel: less is no growth, and looks like none
 
 
@@ -85,7 +86,17 @@ def _measured(axes: Axes, trace: Trace, column: str, last: float, label: str) ->
     """A column of the curves."""
     _original(axes, trace.original[column].loc[:last], style.ORIGINAL.colour)
     _ours(axes, [one.curve[column] for one in trace.runs], style.OURS.colour, label)
-    _show(axes, 0.0)
+    if column == "score":
+        random = GAMES[trace.game].random
+        look: dict[str, Any] = {
+            "color": style.RANDOM.colour,
+            "ls": style.RANDOM.line,
+            "label": style.RANDOM.label,
+        }
+        axes.axhline(random, lw=0.9, **look)
+        style.keep_in_view(axes, random, random + 0.1 * (GAMES[trace.game].human - random))
+    else:
+        style.keep_in_view(axes, 0.0, _LEAST_VALUE)
 
 
 def _growth(axes: Axes, trace: Trace, last: float) -> None:
@@ -96,13 +107,7 @@ def _growth(axes: Axes, trace: Trace, last: float) -> None:
         of = ("mean_growth", layer)
         _original(axes, logged[of], colour)
         _ours(axes, [one[of] for one in mine], colour, layer.replace("_", " "))
-    _show(axes, 0.0, _LEAST_GROWTH)
-
-
-def _show(axes: Axes, *values: float) -> None:
-    """Have these on the axis, so that a small difference does not look like a large one."""
-    axes.update_datalim([(0.0, value) for value in values], updatex=False)
-    axes.autoscale_view()
+    style.keep_in_view(axes, 0.0, _LEAST_GROWTH)
 
 
 def _last_step(trace: Trace) -> float:

@@ -41,10 +41,11 @@ def record(trained: Trained, path: Path, episode: int, max_frames: int) -> dict[
         ConfigError: for another ending, or a run that has no screen.
         UnwritableError: if the file cannot be written.
     """
-    if path.suffix not in {".mp4", ".gif"}:
+    kind = path.suffix.lower()
+    if kind not in {".mp4", ".gif"}:
         raise ConfigError(f"{path} must end in .mp4 or .gif")
     pictures = _pictures(trained, make_screen_env(trained.run), episode, max_frames)
-    beside = disk.temporary(path).with_suffix(path.suffix)  # which tells the writers the format
+    beside = disk.temporary(path).with_suffix(kind)  # which tells the writers the format
     try:
         with disk.writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -118,7 +119,10 @@ def _pictures(
 def panel(
     values: NDArray[np.float32], names: list[str], chosen: int | None, title: str, height: int
 ) -> Picture:
-    """Draw the action values as bars, the chosen one in orange.
+    """Draw the action values as bars, the one taken in orange.
+
+    All bars begin at zero, or below the lowest value if that is negative, so that the highest value
+    has the longest bar; zero is a line.
 
     Args:
         values: ``(actions,)``.
@@ -132,21 +136,26 @@ def panel(
     """
     picture = np.full((height, _PANEL_PIXELS, 3), _PAPER, np.uint8)
     _text(picture, title, (10, 22), 0.5, _INK)
-    _text(picture, "action values", (10, 42), 0.4, _DIM)
+    _text(picture, "action values:", (10, 42), 0.4, _DIM)
+    for x, colour, label in ((130, _CHOSEN, "taken"), (200, _BAR, "not taken")):
+        cv2.rectangle(picture, (x, 34), (x + 9, 42), colour, -1)
+        _text(picture, label, (x + 14, 42), 0.4, _DIM)
     low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
+    low -= 0.1 * (high - low) * (low < 0)
     span = max(high - low, 1e-6)
     left, width = 130, _PANEL_PIXELS - 130 - 60
-    zero = left + int(-low / span * width)
     pitch = min(28, (height - 60) // len(names))
     for index, (value, name) in enumerate(zip(values, names, strict=True)):
         y = 58 + index * pitch
         colour = _CHOSEN if index == chosen else _BAR
         end = left + int((float(value) - low) / span * width)
-        start, stop = sorted((zero, end))
-        cv2.rectangle(picture, (start, y), (max(stop, start + 1), y + pitch - 5), colour, -1)
+        cv2.rectangle(picture, (left, y), (max(end, left + 1), y + pitch - 5), colour, -1)
         baseline = y + pitch // 2 + 2
         _text(picture, name, (10, baseline), 0.38, colour if index == chosen else _INK)
         _text(picture, f"{value:.2f}", (_PANEL_PIXELS - 55, baseline), 0.38, _INK)
+    if low < 0:
+        zero = left + int(-low / span * width)
+        cv2.line(picture, (zero, 54), (zero, 56 + len(names) * pitch), _DIM, 1)
     return picture
 
 

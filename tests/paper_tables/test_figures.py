@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -121,7 +122,9 @@ def test_training_progress_draws_each_seed_and_the_mean_of_the_finished(suite):
     assert unfinished.get_linestyle() != seeds[0].get_linestyle()
     (mean,) = lines(breakout, "ours, mean of seeds")
     assert points(mean) == [(1, 3), (2, 60), (3, 300)]
-    assert [points(line)[-1] for line in pong.lines[:2]] == [(3, -20.4)] * 2
+    (alone,) = lines(pong, "ours, one seed")
+    assert points(alone)[-1] == (3, -20.4)
+    assert not lines(pong, "ours, mean of seeds")  # there is one
     (mean,) = lines(breakout_q, "ours, mean of seeds")
     assert points(mean) == [(0.08, 2.0), (0.12, 3.5)]  # an empty cell is no value
     assert points(pong_q.lines[0]) == [(0.04, 0.25)]
@@ -133,17 +136,59 @@ def test_steps_are_drawn_as_emulator_frames(tmp_path):
     assert axes.lines[0].get_xdata().tolist() == [0.5, 1.0, 1.5]
 
 
-def test_a_reference_that_would_squash_the_curves_is_told_in_words(suite):
-    """Breakout up to 300 has room for 401.2; Pong from -21 to -20.4 has none for 18.9."""
-    figure = curves.training_progress(collect(suite), ["breakout", "pong"])
-    breakout, pong, *_ = figure.axes
+def test_the_random_player_and_the_papers_score_are_always_in_view(suite):
+    """Pong from -21 to -20.4 is flat between random play at -20.7 and DQN at 18.9."""
+    for figure in (
+        curves.training_progress(collect(suite), ["breakout", "pong"]),
+        curves.learning_curves(collect(suite), ["breakout", "pong"]),
+    ):
+        for axes, random, dqn in zip(figure.axes, (1.7, -20.7), (401.2, 18.9), strict=False):
+            assert lines(axes, "DQN, 2015")[0].get_ydata() == [dqn, dqn]
+            assert lines(axes, "random player, 2015")[0].get_ydata() == [random, random]
+            bottom, top = axes.get_ylim()
+            assert bottom < random < dqn < top
+    breakout, pong = curves.training_progress(collect(suite), ["breakout", "pong"]).axes[:2]
     assert texts(breakout) == ["Breakout", "DQN 401.2   human 31.8   random 1.7"]
-    assert lines(breakout, "DQN, 2015")[0].get_ydata() == [401.2, 401.2]
-    assert texts(pong)[1] == "DQN 18.9 ↑   human 9.3 ↑   random −20.7"
-    assert not lines(pong, "DQN, 2015")
-    assert lines(pong, "random player, 2015")[0].get_ydata() == [-20.7, -20.7]
-    assert pong.get_ylim()[1] < -20
+    drawn = np.ptp(lines(pong, "ours, one seed")[0].get_ydata())
+    assert drawn < 0.02 * np.ptp(pong.get_ylim())
+
+
+def test_a_human_who_would_squash_the_curves_is_told_in_words(tmp_path):
+    """Montezuma's Revenge: random and DQN 0, the human 4,367."""
+    write_run(tmp_path, "montezuma_revenge", 0, [0, 100, 0], [0.0])
+    figure = curves.training_progress(collect(tmp_path), ["montezuma_revenge"])
+    axes = figure.axes[0]
+    assert texts(axes)[1] == "DQN 0   human 4,367 ↑   random 0"
+    assert axes.get_ylim()[1] < 200
     assert "↑ ↓ beyond the scale" in legend(figure)
+
+
+def test_values_that_hardly_move_do_not_fill_their_panel(tmp_path):
+    write_run(tmp_path, "pong", 0, [1, 2, 3], [1.0], [0.001, 0.002, 0.0015])
+    bottom, top = curves.training_progress(collect(tmp_path), ["pong"]).axes[1].get_ylim()
+    assert bottom <= 0
+    assert top >= 0.1
+
+
+def test_the_panels_of_a_pair_have_one_x_axis(suite):
+    breakout, pong, breakout_q, pong_q = curves.training_progress(
+        collect(suite), ["breakout", "pong"]
+    ).axes
+    for upper, lower in ((breakout, breakout_q), (pong, pong_q)):
+        assert upper.get_xlim() == lower.get_xlim()
+        assert upper.get_xlim()[1] >= 3  # million frames: the longer of both
+
+
+def test_an_interval_over_games_is_not_called_one_over_seeds(suite, tmp_path):
+    text = "\n".join(legend(figures.normalised_bars(collect(suite))))
+    assert "over games, of fewer than 3 seeds: 2 of 49" in text
+    assert "over seeds" not in text
+    for seed in range(3):
+        write_run(tmp_path / "more", "alien", seed, [], [500.0 + seed, 600.0])
+    write_run(tmp_path / "more", "pong", 0, [], [-20.0, -21.0])
+    text = "\n".join(legend(figures.normalised_bars(collect(tmp_path / "more"))))
+    assert "95% interval over seeds: 1 of 49" in text
+    assert "95% interval over games, of fewer than 3 seeds: 1 of 49" in text
 
 
 def test_games_without_curves_say_why(suite):
@@ -184,13 +229,13 @@ def test_the_interval_of_learning_curves_stands_where_two_seeds_are(suite):
     assert any("(2 or more seeds)" in text for text in legend(figure))
 
 
-def test_a_wide_interval_leaves_the_curves_a_third_of_the_height(tmp_path):
-    """Of two seeds at 0 and 10 the interval reaches from -58 to 68."""
+def test_a_wide_interval_leaves_the_scores_half_of_the_height(tmp_path):
+    """Of two seeds at 0 and 10 the interval reaches from -58 to 68; DQN is at 18.9."""
     for seed, score in enumerate((0, 10)):
         write_run(tmp_path, "pong", seed, [score] * 3, [score])
     bottom, top = curves.learning_curves(collect(tmp_path), ["pong"]).axes[0].get_ylim()
-    assert -12 < bottom < 0
-    assert 10 < 18.9 < top < 22
+    assert -45 < bottom < -20.7  # random play
+    assert 18.9 < top < 45
 
 
 def test_a_mean_skips_points_that_some_seed_has_not():
@@ -385,6 +430,35 @@ def test_saving_twice_gives_the_same_valid_files(suite, tmp_path):
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
     assert ElementTree.parse(first[0]).getroot().tag.endswith("svg")
     assert first[1].read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+
+
+RCFILES = {
+    "usetex": "text.usetex: True\n",
+    "dark": "axes.facecolor: black\nfigure.facecolor: black\ntext.color: white\naxes.grid: True\n",
+    "sizes": "lines.linewidth: 7\nfigure.dpi: 31\nsavefig.dpi: 17\nsavefig.bbox: tight\n"
+    "savefig.transparent: True\nxtick.direction: in\naxes.formatter.use_locale: True\n",
+    "vectors": "svg.fonttype: none\npath.simplify: False\nimage.cmap: jet\n"
+    "errorbar.capsize: 9\nlegend.frameon: True\naxes.xmargin: 0.3\npatch.linewidth: 4\n",
+    "backend": "backend: WebAgg\ninteractive: True\ntoolbar: None\n",
+}
+
+
+@pytest.mark.parametrize(
+    "name", [*RCFILES, "module://matplotlib_inline.backend_inline", "nonsense"]
+)
+def test_no_matplotlibrc_and_no_backend_changes_a_byte(suite, tmp_path, name):
+    def drawn(out, **env):
+        words = [sys.executable, "-m", "repro.cli", "figures", suite, "--out", tmp_path / out]
+        subprocess.run(words, check=True, env=os.environ | env, cwd=tmp_path, capture_output=True)
+        return {path.name: path.read_bytes() for path in (tmp_path / out).iterdir()}
+
+    plain = drawn("plain")
+    assert len(plain) == 8
+    if name in RCFILES:
+        (tmp_path / "rc").write_text(RCFILES[name])
+        assert drawn("other", MATPLOTLIBRC=str(tmp_path / "rc")) == plain
+    else:
+        assert drawn("other", MPLBACKEND=name) == plain
 
 
 def test_saving_gives_the_same_files_in_another_process(suite, tmp_path):

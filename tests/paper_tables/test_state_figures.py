@@ -144,7 +144,9 @@ def test_every_action_has_a_bar_at_every_mark_and_the_highest_stands_out(folder)
     for step, axes in zip(MARKS, panels, strict=True):
         q = play.loc[step, [f"q_{name}" for name in ACTIONS]].to_numpy(float)
         (bars,) = axes.containers
-        np.testing.assert_allclose([bar.get_width() for bar in bars], q)
+        np.testing.assert_allclose([bar.get_x() + bar.get_width() for bar in bars], q)
+        assert np.argmax([bar.get_width() for bar in bars]) == np.argmax(q)
+        assert len({bar.get_x() for bar in bars}) == 1
         dark = [to_hex(bar.get_facecolor()) == style.OURS.colour for bar in bars]
         assert dark == list(q == q.max())
         assert axes.get_xlim() == panels[0].get_xlim()

@@ -78,6 +78,26 @@ def test_the_chosen_action_is_orange_and_the_longest_bar_is_the_largest_value():
     assert lengths[1] > lengths[2] > lengths[0] > 0
 
 
+@pytest.mark.parametrize("values", [(-3.0, -1.0, -2.0), (-0.5, 0.5, 0.1), (-1.0, -1e-4, -0.9)])
+def test_the_best_action_has_the_longest_bar_whatever_the_signs(values):
+    drawn = video.panel(np.array(values, np.float32), ["NOOP", "FIRE", "LEFT"], None, "", 420)
+    blue = (drawn == (86, 180, 233)).all(axis=2)
+    worst, best, middle = (int(blue[row].sum()) for row in (65, 93, 121))
+    assert best > middle > worst > 0
+
+
+def test_each_colour_of_the_bars_is_in_the_legend():
+    drawn = video.panel(np.ones(3, np.float32), ["NOOP", "FIRE", "LEFT"], 0, "", 420)
+    above = drawn[30:46]
+    for colour in ((86, 180, 233), (230, 159, 0)):
+        assert (above == colour).all(axis=2).sum() >= 64
+
+
+def test_an_ending_in_capitals_is_that_ending(run_dir, tmp_path):
+    video.record(load(run_dir, "last"), tmp_path / "video.GIF", 0, 100)
+    assert (tmp_path / "video.GIF").read_bytes().startswith(b"GIF8")
+
+
 def test_another_ending_is_refused(run_dir, tmp_path):
     with pytest.raises(config.ConfigError, match=r"\.mp4 or \.gif"):
         video.record(load(run_dir, "last"), tmp_path / "video.avi", 0, 100)
