@@ -90,8 +90,8 @@ def _add(parser: argparse.ArgumentParser, *names: str) -> None:
 
 
 def draw_to_files() -> None:
-    """Have matplotlib look for no screen: a notebook's or a desktop's may not be there."""
-    os.environ["MPLBACKEND"] = "Agg"
+    """Have matplotlib look for no screen, and read nobody's settings: either may be unusable."""
+    os.environ |= {"MPLBACKEND": "Agg", "MATPLOTLIBRC": os.devnull}
 
 
 def _trained(options: argparse.Namespace, drawn: bool = False) -> "Results":
@@ -190,7 +190,7 @@ def add_figures(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
         for plate in gallery.draw(results, options.games, options.baseline, options.seed):
             make_folder(folder)
             svg, png = style.save(plate.figure, folder, plate.key)
-            print(one_line(f"{svg} and {png.name}: {plate.caption}"), flush=True)
+            print(one_line(f"{svg} and {png.name}: {plate.caption}"))
         return 0
 
     parser.set_defaults(run=run)

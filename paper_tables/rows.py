@@ -37,6 +37,7 @@ _TYPES: dict[str, Any] = {
 }
 _KEY = ["kind", "weights", "step", "episode"]
 _MEASURED = LEARNING[LEARNING.index("mean_max_q") : -1]  # what figures draw
+_MARK = "\ufeff"  # that some editors begin a file with
 _NAMED_AT_MOST = 20  # bad lines of one file
 _BEYOND = "is not a finite number, or beyond any"
 
@@ -136,6 +137,7 @@ def read_learning(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         RunDirectoryError: naming the file, if a row is damaged or there twice.
     """
     rows = read_rows(path) if path.exists() else []
+    rows = [{name.removeprefix(_MARK): cell for name, cell in row.items()} for row in rows]
     names = ["step", *(name for name in columns if not rows or name in rows[0])]
     try:
         cells = [[_logged(row[name]) for name in names] for row in rows]
@@ -192,7 +194,7 @@ def _problems(
         misplaced: what is wrong with a row, sound by itself, after those before.
     """
     try:
-        text = re.sub(r"\r\n?", "\n", read_text(path, TABLE_BYTES))
+        text = re.sub(r"\r\n?", "\n", read_text(path, TABLE_BYTES).removeprefix(_MARK))
         lines = [next(csv.reader([line]), []) for line in text.split("\n")]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         return [Problem(path, None, f"cannot be read: {error}")]

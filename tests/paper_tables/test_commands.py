@@ -270,6 +270,72 @@ def test_a_damaged_learning_curve_stops_the_figures_only(suite):
     assert repro("tables", folder, "--formats", "md").returncode == 0
 
 
+def rewritten(kind, path):
+    """As an editor or a spreadsheet saves a table: other bytes, the same content."""
+    data = path.read_bytes()
+    if kind == "mark":
+        data = b"\xef\xbb\xbf" + data
+    elif kind == "line ends":
+        data = data.replace(b"\n", b"\r\n")
+    elif kind == "capitals":
+        data = data.replace(b"True", b"TRUE").replace(b"False", b"FALSE")
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("kind", ["mark", "line ends", "capitals", "all"])
+def test_a_table_that_an_editor_saved_is_the_same_to_every_command(suite, tmp_path, kind):
+    folder = made_up(suite)
+    run = folder / "pong" / "seed-0"
+    head = "step,frames,updates,epsilon,loss,mean_max_q,frames_per_second\n"
+    (run / "learning.csv").write_text(head + "10000,40000,1,1.0,,0.5,9\n20000,80000,2,1.0,,0.6,9\n")
+    commands = {
+        "tables": ("tables", folder, "--out", tmp_path / "out"),
+        "figures": ("figures", folder, "--out", tmp_path / "out"),
+        "report": ("report", folder, "--out", tmp_path / "out" / "report.html"),
+        "compare": ("compare", folder, "dqn"),
+    }
+
+    def outcome():
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        said = [repro(*words, cwd=tmp_path) for words in commands.values()]
+        files = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+        return [(done.returncode, done.stdout, done.stderr) for done in said], files
+
+    before = outcome()
+    assert [code for code, *_ in before[0]] == [0] * 4
+    for one in ("line ends", "capitals", "mark") if kind == "all" else (kind,):
+        for name in ("evaluations.csv", "learning.csv"):
+            rewritten(one, run / name)
+    assert outcome() == before
+
+
+def test_a_bad_line_of_such_a_table_is_named_all_the_same(suite):
+    path = suite.run("pong", 0, [1.0, "x"]) / "evaluations.csv"
+    rewritten("mark", path)
+    rewritten("line ends", path)
+    done = repro("tables", suite.folder)
+    assert "evaluations.csv, line 3: return 'x'" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["tables", "figures", "report", "compare"])
+def test_a_terminal_without_the_letters_is_no_reason_to_stop(suite, tmp_path, command):
+    folder = made_up(suite).rename(tmp_path / "r\u00e9sultats \u03c4")
+    poor = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0",
+            "PYTHONIOENCODING": "ascii"}  # fmt: skip
+    words = (command, folder.name, *(["dqn"] if command == "compare" else []))
+    for changed in (poor, {"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "latin-1"}):
+        command = [sys.executable, "-m", "repro.cli", *words]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, env=os.environ | changed)
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert b"sultats" in done.stdout
+
+
+def test_an_ending_in_capitals_is_a_file_like_another(suite, tmp_path):
+    folder = made_up(suite)
+    assert repro("report", folder, "--out", tmp_path / "PAGE.HTML").returncode == 0
+    assert (tmp_path / "PAGE.HTML").read_text().startswith("<!doctype html>")
+
+
 def test_with_nothing_left_there_is_no_table(suite):
     suite.run("pong", 0, ["x"])
     done = repro("tables", suite.folder, "--leave-out-damaged")
