@@ -210,9 +210,10 @@ def _references(
             else:
                 text += " \u2191" if score > high else " \u2193"
                 axes.plot([], [], " ", label=_OFF_SCALE)
-        texts.append(text)
+        if not indent or key == "dqn":  # a small panel has room for one
+            texts.append(text)
     if len(drawn):  # an interval of two seeds can be far wider than they are apart
-        style.keep_in_view(axes, *wanted)
+        style.keep_in_view(axes, *wanted, low + 0.1 * room)
         bottom, top = axes.get_ylim()
         axes.set_ylim(max(bottom, low - 1.1 * room), min(top, high + 1.1 * room))
     for text, points, height in (

@@ -134,15 +134,16 @@ def draw(head: Headline) -> Figure:
     upper.axvline(100, color=style.HUMAN.colour, lw=0.7, ls=style.HUMAN.line, label=head.human)
     upper.set_yticks(rows, [name.replace(" ", "\n") for name in _METRICS])
     upper.set_ylim(len(rows) - 0.4, -0.6)
-    upper.set_xlim(left=min(0.0, *upper.get_xlim()))
+    left, right = upper.get_xlim()
+    upper.set_xlim(min(0.0, left), right + 0.05 * (right - min(0.0, left)))
     upper.set_xlabel("% of human (0: random play)")
-    left = 0
+    before = 0
     for name, count in head.counts.items():
         if count:
-            lower.barh(0, count, left=left, color=_SHADES[name], label=f"{count} {name}")
-            left += count
+            lower.barh(0, count, left=before, color=_SHADES[name], label=f"{count} {name}")
+            before += count
     lower.set_axis_off()
-    lower.set_xlim(0, left)
+    lower.set_xlim(0, before)
     lower.legend(loc="upper center", bbox_to_anchor=(0.5, 0.05), ncols=3, title="games")
     upper.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
     return figure

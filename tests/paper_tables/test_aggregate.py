@@ -17,9 +17,9 @@ def rliable():
     """Its metrics and library. Of arch, which it needs, only the bootstrap is loaded:
     the rest of the release it asks for does not load beside pandas 3."""
     before = sys.modules.get("arch")
-    found = importlib.util.find_spec("arch")
+    interval = importlib.util.find_spec("arch")
     arch = types.ModuleType("arch")
-    arch.__path__ = list(found.submodule_search_locations)
+    arch.__path__ = list(interval.submodule_search_locations)
     sys.modules["arch"] = arch
     from rliable import library, metrics
 
@@ -53,31 +53,31 @@ def columns(matrix):
 def test_metrics_and_intervals_agree_with_rliable(ours, theirs, matrix, rliable):
     metric = getattr(rliable.metrics, theirs)
     assert ours(columns(matrix)) == pytest.approx(metric(matrix), rel=1e-12)
-    found = aggregate.bootstrap(ours, columns(matrix), np.random.default_rng(0), 20_000)
+    interval = aggregate.bootstrap(ours, columns(matrix), np.random.default_rng(0), 20_000)
     _, intervals = rliable.library.get_interval_estimates(
         {"x": matrix}, lambda scores: np.array([metric(scores)]), reps=5_000
     )
     low, high = intervals["x"][:, 0]
     width = high - low
     assert width > 0
-    assert found.low == pytest.approx(low, abs=0.06 * width)  # their bounds are random, as ours
-    assert found.high == pytest.approx(high, abs=0.06 * width)
+    assert interval.low == pytest.approx(low, abs=0.06 * width)  # their bounds are random, as ours
+    assert interval.high == pytest.approx(high, abs=0.06 * width)
 
 
 def test_probability_of_improvement_agrees_with_rliable(matrix, rliable):
     others = matrix[:3, ::-1]
     both = [*columns(matrix), *columns(others)]
     metric = rliable.metrics.probability_of_improvement
-    found = aggregate.bootstrap(
+    interval = aggregate.bootstrap(
         aggregate.probability_of_improvement, both, np.random.default_rng(0), 20_000
     )
-    assert found.value == pytest.approx(metric(matrix, others), rel=1e-12)
+    assert interval.value == pytest.approx(metric(matrix, others), rel=1e-12)
     _, intervals = rliable.library.get_interval_estimates(
         {"x,y": (matrix, others)}, lambda *sides: np.array([metric(*sides)]), reps=5_000
     )
     low, high = intervals["x,y"][:, 0]
-    assert found.low == pytest.approx(low, abs=0.06 * (high - low))
-    assert found.high == pytest.approx(high, abs=0.06 * (high - low))
+    assert interval.low == pytest.approx(low, abs=0.06 * (high - low))
+    assert interval.high == pytest.approx(high, abs=0.06 * (high - low))
 
 
 def test_what_is_fixed_is_not_resampled(matrix):
@@ -94,15 +94,15 @@ def test_what_is_fixed_is_not_resampled(matrix):
 
 def test_probability_of_improvement_counts_ties_half():
     mine, theirs = [np.array([1.0, 2.0]), np.array([4.0])], [np.array([1.0]), np.array([5.0])]
-    found = aggregate.probability_of_improvement([*mine, *theirs])
-    assert found == pytest.approx((0.75 + 0.0) / 2)
+    interval = aggregate.probability_of_improvement([*mine, *theirs])
+    assert interval == pytest.approx((0.75 + 0.0) / 2)
 
 
 def test_profile_agrees_with_rliable(matrix, rliable):
     bounds = np.array([0.0, 0.5, 1.0, 2.0, 8.0])
-    found = aggregate.profile(bounds)(columns(matrix))
+    interval = aggregate.profile(bounds)(columns(matrix))
     expected = [rliable.library.run_score_deviation(matrix, bound) for bound in bounds]
-    np.testing.assert_allclose(found, expected)
+    np.testing.assert_allclose(interval, expected)
 
 
 def test_metrics_by_hand():
@@ -128,17 +128,17 @@ def test_the_same_generator_gives_the_same_interval(matrix):
 def test_resampling_stays_within_a_game():
     """Two games without spread among their runs: however they are resampled, nothing changes."""
     scores = [np.full(3, 0.2), np.full(4, 7.0)]
-    found = aggregate.bootstrap(aggregate.mean, scores, np.random.default_rng(0))
-    assert found.low == found.high == found.value == pytest.approx(3.6)
+    interval = aggregate.bootstrap(aggregate.mean, scores, np.random.default_rng(0))
+    assert interval.low == interval.high == interval.value == pytest.approx(3.6)
 
 
 def test_single_runs_have_no_interval():
-    found = aggregate.bootstrap(
+    interval = aggregate.bootstrap(
         aggregate.mean, [np.array([1.0]), np.array([2.0])], np.random.default_rng(0)
     )
-    assert found.value == 1.5
-    assert np.isnan(found.low)
-    assert np.isnan(found.high)
+    assert interval.value == 1.5
+    assert np.isnan(interval.low)
+    assert np.isnan(interval.high)
 
 
 @pytest.mark.parametrize("scores", [[], [np.array([])], [np.array([1.0, np.nan])]])

@@ -297,9 +297,9 @@ def test_repeated_games_are_named_by_line(suite):
 def test_many_bad_lines_are_counted_not_listed(suite):
     path = suite.run("pong", 0, final=range(100)) / "evaluations.csv"
     path.write_text(path.read_text().replace("True\n", "True,\n"))
-    found = problems(collect(suite.folder))
-    assert len(found) == 21
-    assert found[-1][2] == "and 80 more lines like these"
+    told = problems(collect(suite.folder))
+    assert len(told) == 21
+    assert told[-1][2] == "and 80 more lines like these"
 
 
 SOUND = {"protocol": {"noop_max_frames": 30}, "training": {"frames": 4}, "agent": {"minibatch": 2}}

@@ -23,14 +23,14 @@ def sides(suite, tmp_path):
 
 def test_game_by_game(suite, tmp_path):
     games, _ = compare.compare(*sides(suite, tmp_path), "nature2015", 0)
-    found = games.frame.set_index("game")
-    assert list(found.index) == ["alien", "breakout", "pong"]
-    assert found.loc["breakout", "one_normalised"] == pytest.approx((0.5 + 0.5 + 0.55) / 3)
-    assert found.loc["breakout", "other_normalised"] == pytest.approx(0.1 / 3)
-    assert found.loc["breakout", "verdict"] == "above"
-    assert found.loc["pong", "verdict"] == "equal, untested"
-    assert found.loc["alien", "verdict"] == "not run"
-    assert np.isnan(found.loc["alien", "other"])
+    cells = games.frame.set_index("game")
+    assert list(cells.index) == ["alien", "breakout", "pong"]
+    assert cells.loc["breakout", "one_normalised"] == pytest.approx((0.5 + 0.5 + 0.55) / 3)
+    assert cells.loc["breakout", "other_normalised"] == pytest.approx(0.1 / 3)
+    assert cells.loc["breakout", "verdict"] == "above"
+    assert cells.loc["pong", "verdict"] == "equal, untested"
+    assert cells.loc["alien", "verdict"] == "not run"
+    assert np.isnan(cells.loc["alien", "other"])
 
 
 def test_difference_runs_and_verdict_by_hand(suite, tmp_path):
@@ -46,16 +46,16 @@ def test_difference_runs_and_verdict_by_hand(suite, tmp_path):
     for seed, value in enumerate(0.4 + 0.2 * shape / shape.std(ddof=1)):
         other.run("breakout", seed, final=[breakout(value)])
     one, two = (compare.side(str(tree.folder), collect) for tree in (suite, other))
-    (found,) = compare.compare(one, two, "nature2015", 0)[0].frame.to_dict("records")
-    assert found["difference"] == pytest.approx(0.3)
-    assert (found["one_runs"], found["other_runs"]) == (3, 5)
+    (cells,) = compare.compare(one, two, "nature2015", 0)[0].frame.to_dict("records")
+    assert cells["difference"] == pytest.approx(0.3)
+    assert (cells["one_runs"], cells["other_runs"]) == (3, 5)
     t = 0.3 / np.sqrt(0.01 / 3 + 0.04 / 5)
     degrees = (0.01 / 3 + 0.04 / 5) ** 2 / ((0.01 / 3) ** 2 / 2 + (0.04 / 5) ** 2 / 4)
     assert 2 * stats.t.sf(t, degrees) < 0.05
-    assert found["verdict"] == "above"
-    (found,) = compare.compare(two, one, "nature2015", 0)[0].frame.to_dict("records")
-    assert found["difference"] == pytest.approx(-0.3)
-    assert found["verdict"] == "below"
+    assert cells["verdict"] == "above"
+    (cells,) = compare.compare(two, one, "nature2015", 0)[0].frame.to_dict("records")
+    assert cells["difference"] == pytest.approx(-0.3)
+    assert cells["verdict"] == "below"
 
 
 def test_runs_that_overlap_show_no_difference_by_welch(suite, tmp_path):
@@ -69,8 +69,8 @@ def test_runs_that_overlap_show_no_difference_by_welch(suite, tmp_path):
         for seed, value in enumerate(values):
             tree.run("breakout", seed, final=[value])
     one, two = (compare.side(str(tree.folder), collect) for tree in (suite, other))
-    (found,) = compare.compare(one, two, "nature2015", 0)[0].frame.to_dict("records")
-    assert found["verdict"] == "no difference found"
+    (cells,) = compare.compare(one, two, "nature2015", 0)[0].frame.to_dict("records")
+    assert cells["verdict"] == "no difference found"
 
 
 def test_the_interval_of_the_difference_is_welchs(suite, tmp_path):
@@ -117,12 +117,12 @@ def test_both_sides_are_resampled_and_a_published_one_is_not(suite, tmp_path):
         frame = compare.compare(one, other, "nature2015", 0)[1].frame
         return frame.set_index("title").loc["probability of improvement"]
 
-    found = row(one, two)  # of nine pairs, 10, 20 and 400 win 0, 2 and 2
-    assert found["one"] == pytest.approx(4 / 9)
-    assert (found["one_low"], found["one_high"]) == (0.0, 1.0)
-    found = row(two, column)
-    assert found["one"] == pytest.approx(1 / 3)
-    assert (found["one_low"], found["one_high"]) == (0.0, 1.0)
+    cells = row(one, two)  # of nine pairs, 10, 20 and 400 win 0, 2 and 2
+    assert cells["one"] == pytest.approx(4 / 9)
+    assert (cells["one_low"], cells["one_high"]) == (0.0, 1.0)
+    cells = row(two, column)
+    assert cells["one"] == pytest.approx(1 / 3)
+    assert (cells["one_low"], cells["one_high"]) == (0.0, 1.0)
     assert np.isnan(row(column, two)["one_low"])
 
 
@@ -131,8 +131,8 @@ def test_a_game_without_a_scale_was_run_all_the_same(suite, tmp_path):
     for tree in (suite, other):
         tree.run("video_pinball", 0, final=[1000.0])
     one, two = (compare.side(str(tree.folder), collect) for tree in (suite, other))
-    (found,) = compare.compare(one, two, "human_starts", 0)[0].frame.to_dict("records")
-    assert (found["one"], found["one_runs"], found["verdict"]) == (1000.0, 1, "no scale")
+    (cells,) = compare.compare(one, two, "human_starts", 0)[0].frame.to_dict("records")
+    assert (cells["one"], cells["one_runs"], cells["verdict"]) == (1000.0, 1, "no scale")
 
 
 def test_random_play_is_no_shortened_training(suite):
@@ -141,17 +141,17 @@ def test_random_play_is_no_shortened_training(suite):
     (path / "evaluations.csv").write_text(table)
     suite.finish(path, [200.0, 300.0], "random", step=0)
     one, two = (compare.side(name, collect) for name in (str(suite.folder), "dqn"))
-    for found in compare.compare(one, two, "nature2015", 0):
-        assert not any("Trained for" in note for note in found.notes)
+    for cells in compare.compare(one, two, "nature2015", 0):
+        assert not any("Trained for" in note for note in cells.notes)
 
 
 def test_aggregates_are_over_the_games_that_both_have(suite, tmp_path):
     _, table = compare.compare(*sides(suite, tmp_path), "nature2015", 0)
-    found = table.frame.set_index("title")
-    assert found.loc["mean", "one"] == pytest.approx((1.55 / 3 + 1.0) / 2)
-    assert found.loc["mean", "other"] == pytest.approx((0.1 / 3 + 1.0) / 2)
-    assert np.isnan(found.loc["mean", "one_low"])  # Pong has one run
-    assert found.loc["probability of improvement", "one"] == pytest.approx((1.0 + 0.5) / 2)
+    cells = table.frame.set_index("title")
+    assert cells.loc["mean", "one"] == pytest.approx((1.55 / 3 + 1.0) / 2)
+    assert cells.loc["mean", "other"] == pytest.approx((0.1 / 3 + 1.0) / 2)
+    assert np.isnan(cells.loc["mean", "one_low"])  # Pong has one run
+    assert cells.loc["probability of improvement", "one"] == pytest.approx((1.0 + 0.5) / 2)
 
 
 def test_a_published_column_is_a_side(suite):

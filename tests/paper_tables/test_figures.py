@@ -241,8 +241,8 @@ def test_a_wide_interval_leaves_the_scores_half_of_the_height(tmp_path):
 def test_a_mean_skips_points_that_some_seed_has_not():
     """One seed logs every point, another every second: their mean would else go up and down."""
     frame = {"run": [0, 0, 0, 0, 1, 1], "frames": [1, 2, 3, 4, 2, 4], "value": [0, 0, 0, 0, 10, 20]}
-    found = curves.over_seeds(pd.DataFrame(frame))
-    assert found["mean"].to_dict() == {2: 5, 4: 10}
+    mean = curves.over_seeds(pd.DataFrame(frame))
+    assert mean["mean"].to_dict() == {2: 5, 4: 10}
 
 
 def test_bars_are_all_games_in_the_order_of_the_printed_percentages(suite):

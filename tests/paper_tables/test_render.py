@@ -96,13 +96,13 @@ class Cells(html.parser.HTMLParser):
 
 
 def test_html_escapes_and_carries_raw_values(table):
-    found = Cells()
-    found.feed(render.html(table))
-    assert found.cells == [
+    reader = Cells()
+    reader.feed(render.html(table))
+    assert reader.cells == [
         "name", "score, %", "runs", "plain", "1,234.6", "1", HOSTILE, "not run", "20",
     ]  # fmt: skip
-    assert found.values[3:] == [None, "1234.56", "1.0", None, None, "20.0"]
-    assert "i" not in found.tags
+    assert reader.values[3:] == [None, "1234.56", "1.0", None, None, "20.0"]
+    assert "i" not in reader.tags
 
 
 def test_latex_escapes_and_uses_booktabs(table):
@@ -159,10 +159,10 @@ def test_no_text_forges_a_row_a_cell_or_a_formula(text):
     assert head == ["name", "score", "row"]
     assert not first[0].startswith(tuple("=+-@\t\r"))
     assert (first[1], second) == ("-1.5", ["plain", "-2.0", "-3.5e-05"])
-    found = Cells()
-    found.feed(render.html(table))
-    assert len(found.cells) == 9
-    assert found.tags.isdisjoint({"script", "img"})
+    reader = Cells()
+    reader.feed(render.html(table))
+    assert len(reader.cells) == 9
+    assert reader.tags.isdisjoint({"script", "img"})
     for face in render.FACES.values():
         shown = face(table)
         assert all(letter == "\n" or letter.isprintable() for letter in shown)

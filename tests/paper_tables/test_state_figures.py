@@ -44,11 +44,11 @@ def folder(tmp_path):
     for step in {*MARKS, *SCREENS}:
         pixels = np.full((210, 160, 3), colour(step), np.uint8)
         imsave(folder / "screens" / f"step-{step:06d}.png", pixels)
-    found = {
+    told = {
         "schema": 1, "game": "pong", "run_seed": 3, "weights": "best", "weights_step": 750_000,
         "actions": ACTIONS, "stretch": [START, STOP], "marks": MARKS, "screens": SCREENS,
     }  # fmt: skip
-    (folder / "inspection.json").write_text(json.dumps(found))
+    (folder / "inspection.json").write_text(json.dumps(told))
     return folder
 
 

@@ -30,14 +30,14 @@ def test_table_2_by_hand(suite):
     """Breakout: random 1.7, human 31.8, so 16.75 is half way. Printed DQN 401.2."""
     suite.run("breakout", 0, final=[16.0, 17.5])
     suite.run("breakout", 1, final=[15.75, 17.75])
-    found = row(tables.scores(collect(suite.folder)), "breakout")
-    assert found["ours"] == 16.75
-    assert found["ours_percent"] == pytest.approx(50.0)
-    assert found["dqn_percent"] == pytest.approx(1327.2, abs=0.05)
-    assert found["ours_seed_sd"] == 0.0
-    assert found["ours_episode_sd"] == pytest.approx(np.sqrt((1.125 + 2.0) / 2))
-    assert (found["seeds"], found["episodes"], found["train_frames"]) == (2, 4, 200_000_000)
-    assert found["verdict"] == "below"
+    cells = row(tables.scores(collect(suite.folder)), "breakout")
+    assert cells["ours"] == 16.75
+    assert cells["ours_percent"] == pytest.approx(50.0)
+    assert cells["dqn_percent"] == pytest.approx(1327.2, abs=0.05)
+    assert cells["ours_seed_sd"] == 0.0
+    assert cells["ours_episode_sd"] == pytest.approx(np.sqrt((1.125 + 2.0) / 2))
+    assert (cells["seeds"], cells["episodes"], cells["train_frames"]) == (2, 4, 200_000_000)
+    assert cells["verdict"] == "below"
 
 
 def test_table_2_prints_what_the_paper_prints(suite):
@@ -107,18 +107,18 @@ def test_further_columns_on_request(suite):
 def test_each_human_has_a_column_of_its_own(suite, baseline, zero, one):
     suite.run("alien", 0, final=[1000.0, 1000.0])
     results = collect(suite.folder)
-    found = row(tables.normalised(results), "alien")
-    assert found[f"ours_{baseline}"] == pytest.approx(100 * (1000 - zero) / (one - zero))
-    assert found[f"dqn_{baseline}"] == pytest.approx(100 * (3069 - zero) / (one - zero))
+    cells = row(tables.normalised(results), "alien")
+    assert cells[f"ours_{baseline}"] == pytest.approx(100 * (1000 - zero) / (one - zero))
+    assert cells[f"dqn_{baseline}"] == pytest.approx(100 * (3069 - zero) / (one - zero))
     chosen = row(tables.scores(results, baseline=baseline), "alien")
-    assert chosen["ours_percent"] == pytest.approx(found[f"ours_{baseline}"])
+    assert chosen["ours_percent"] == pytest.approx(cells[f"ours_{baseline}"])
 
 
 def test_no_percentage_without_a_scale(suite):
     suite.run("video_pinball", 0, final=[1000.0, 1000.0])
-    found = row(tables.normalised(collect(suite.folder)), "video_pinball")
-    assert np.isnan(found["dqn_human_starts"])
-    assert np.isfinite(found["dqn_nature2015"])
+    cells = row(tables.normalised(collect(suite.folder)), "video_pinball")
+    assert np.isnan(cells["dqn_human_starts"])
+    assert np.isfinite(cells["dqn_nature2015"])
 
 
 def test_table_1_shows_the_settings_of_the_runs(suite):

@@ -105,11 +105,11 @@ def test_a_floor_makes_small_differences_small():
 
 @pytest.mark.parametrize("game", original.games())
 def test_the_original_itself_is_alike(tmp_path, game):
-    found = judged(tracing.write_run(tmp_path, game, 400_000))
-    assert found.verdict == "alike"
-    assert {one.distance for one in found.compared} == {0.0}
-    assert max(one.step for one in found.compared) <= rule.JUDGED_STEPS
-    kinds = {(one.kind, one.layer) for one in found.compared}
+    judgement = judged(tracing.write_run(tmp_path, game, 400_000))
+    assert judgement.verdict == "alike"
+    assert {one.distance for one in judgement.compared} == {0.0}
+    assert max(one.step for one in judgement.compared) <= rule.JUDGED_STEPS
+    kinds = {(one.kind, one.layer) for one in judgement.compared}
     assert len(kinds) == 1 + 3 * len(tracing.LAYERS)
 
 
@@ -127,10 +127,10 @@ def test_luck_of_some_percent_is_alike(tmp_path, game):
 @pytest.mark.parametrize("factor", [0.1, 10, -1])
 def test_a_value_off_by_a_factor_is_apart_from_that_step_on(tmp_path, factor):
     path = tracing.write_run(tmp_path, "ms_pacman", 300_000, times(factor, "v", after=100_000))
-    found = judged(path)
-    assert found.verdict == "apart"
-    assert list(found.apart) == ["v"]
-    assert [one.step for one in found.apart["v"]] == [150_000, 200_000, 250_000]
+    judgement = judged(path)
+    assert judgement.verdict == "apart"
+    assert list(judgement.apart) == ["v"]
+    assert [one.step for one in judgement.apart["v"]] == [150_000, 200_000, 250_000]
     said = words.as_text(rule.trace(runs.read([path])))
     assert "V: " in said
     assert "beyond its bound from step 150,000 on" in said
@@ -150,19 +150,19 @@ def test_what_is_apart_only_after_the_judged_steps_is_not_judged(tmp_path):
 
 @pytest.mark.parametrize("factor", [0.0, 10])
 def test_weights_that_do_not_grow_or_grow_too_much_are_apart(tmp_path, factor):
-    found = judged(tracing.write_run(tmp_path, "ms_pacman", 200_000, grown(factor)))
-    assert found.verdict == "apart"
-    assert "largest_growth of hidden" in found.apart
-    assert "v" not in found.apart
+    judgement = judged(tracing.write_run(tmp_path, "ms_pacman", 200_000, grown(factor)))
+    assert judgement.verdict == "apart"
+    assert "largest_growth of hidden" in judgement.apart
+    assert "v" not in judgement.apart
 
 
 def test_other_first_weights_are_apart_before_anything_is_learned(tmp_path):
     columns = [f"{layer}_mean_abs_weight" for layer in tracing.LAYERS]
     path = tracing.write_run(tmp_path, "pong", 40_000, times(UNIFORM_TO_NORMAL, *columns))
-    found = judged(path)
-    assert found.verdict == "apart"
-    assert list(found.apart) == [f"first_weights of {layer}" for layer in tracing.LAYERS]
-    assert {rows[0].step for rows in found.apart.values()} == {20_000}
+    judgement = judged(path)
+    assert judgement.verdict == "apart"
+    assert list(judgement.apart) == [f"first_weights of {layer}" for layer in tracing.LAYERS]
+    assert {rows[0].step for rows in judgement.apart.values()} == {20_000}
 
 
 @pytest.mark.parametrize(
@@ -208,9 +208,9 @@ def test_departures_are_named_but_for_a_replay_that_forgot_nothing(tmp_path):
 
 def test_json_holds_every_comparison_and_nothing_that_is_no_number(tmp_path):
     path = tracing.write_run(tmp_path, "pong", 500_000, times(3, "v"))
-    found = json.loads(json.dumps(words.as_json(rule.trace(runs.read([path]))), allow_nan=False))
-    (one,) = found["runs"]
-    assert found["verdict"] == one["verdict"] == "apart"
+    told = json.loads(json.dumps(words.as_json(rule.trace(runs.read([path]))), allow_nan=False))
+    (one,) = told["runs"]
+    assert told["verdict"] == one["verdict"] == "apart"
     values = {row["step"]: row for row in one["compared"] if row["kind"] == "v"}
     printed = {int(row["step"]): float(row["mean_max_q"])
                for row in tracing.rows("evaluations", "pong")}  # fmt: skip
@@ -218,5 +218,5 @@ def test_json_holds_every_comparison_and_nothing_that_is_no_number(tmp_path):
     for step, row in values.items():
         assert row["original"] == printed[step]
         assert row["ours"] == pytest.approx(3 * printed[step])
-        assert row["judged"] == (step <= found["rule"]["judged_steps"])
+        assert row["judged"] == (step <= told["rule"]["judged_steps"])
     assert one["apart"]["v"] == min(step for step, row in values.items() if row["beyond"])

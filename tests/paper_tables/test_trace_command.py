@@ -43,13 +43,13 @@ def wrong_value(step, row):
 )
 def test_the_verdict_is_the_exit_code(tmp_path, trace, steps, change, code, said):
     path = tracing.write_run(tmp_path, "pong", steps, change)
-    found, out, err = trace(path, "--no-figure")
-    assert found == code
+    status, out, err = trace(path, "--no-figure")
+    assert status == code
     assert said in out
     assert not err
     assert not (tmp_path / "figures").exists()
-    found, out, _ = trace(path, "--no-figure", "--json")
-    assert found == code
+    status, out, _ = trace(path, "--no-figure", "--json")
+    assert status == code
     assert json.loads(out)["figures"] == []
 
 

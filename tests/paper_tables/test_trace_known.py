@@ -25,8 +25,8 @@ def test_a_mistake_is_told_from_the_original_by_step_150_000(path):
     assert path.name in deliberate_bugs.BUGS
     run = path / deliberate_bugs.GAME / "seed-0"
     assert int(records.read_rows(run / "learning.csv")[-1]["step"]) == 150_000
-    found = judged(run)
-    assert found.verdict == ("alike" if path.name in NOT_SEEN_SO_EARLY else "apart")
+    judgement = judged(run)
+    assert judgement.verdict == ("alike" if path.name in NOT_SEEN_SO_EARLY else "apart")
 
 
 @pytest.mark.parametrize("run", list(records.runs(PUBLISHED)), ids=lambda run: run.parent.name)

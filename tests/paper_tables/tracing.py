@@ -20,14 +20,14 @@ def rows(name, game):
 
 def same_as_the_original(game, steps):
     """Rows of a learning.csv that agree with the original wherever it has a row."""
-    found = {}
+    by_step = {}
     for row in rows("weights", game):
-        cells = found.setdefault(int(row["step"]), {})
+        cells = by_step.setdefault(int(row["step"]), {})
         cells |= {f"{layer}_{row['statistic']}": float(row[layer]) for layer in LAYERS}
     for row in rows("evaluations", game):
         values = {"v": float(row["mean_max_q"]), "mean_abs_td_error": row["mean_abs_td_error"]}
-        found.setdefault(int(row["step"]), {}).update(values)
-    return {step: found[step] for step in sorted(found) if step <= steps}
+        by_step.setdefault(int(row["step"]), {}).update(values)
+    return {step: by_step[step] for step in sorted(by_step) if step <= steps}
 
 
 def write_run(folder, game, steps, change=lambda step, row: row, seed=0, scores=(), **changed):
