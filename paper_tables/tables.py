@@ -1,5 +1,6 @@
 """The paper's tables with our numbers beside the printed ones, game by game."""
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -84,17 +85,13 @@ def scores(
     def percent(score: float, game: str) -> float:
         return 100 * human_normalised(score, zero[game], one[game])
 
-    def number(
-        name: str, title: str, of: Callable[[Standing], float | None], decimals: int = 1
-    ) -> Column:
-        return Column(name, title, lambda game: of(games[game]), decimals, aside=True)
+    aside = functools.partial(Column, decimals=1, aside=True)
 
-    def other(name: str, title: str, column: str = "") -> Column:
-        values = printed[column or name]
-        return Column(name, title, values.get, 1, aside=True)
+    def ours(name: str, title: str, of: Callable[[Standing], float | None], **look: Any) -> Column:
+        return aside(name, title, lambda game: of(games[game]), **look)
 
     def published(key: str) -> Column:
-        return Column(key, COLUMNS[key].title, COLUMNS[key].load().get, 1, aside=True)
+        return aside(key, COLUMNS[key].title, COLUMNS[key].load().get)
 
     def verdict(game: str) -> str:
         return games[game].verdict_text
@@ -104,45 +101,26 @@ def scores(
         "Scores on 49 games (Extended Data Table 2)",
         (
             *GAME,
-            other("random", "random"),
-            Column(
-                "our_random",
-                "random, ours",
-                lambda game: ours_random[game].mean,
-                1,
-                NOT_RUN,
-                aside=True,
-            ),
-            other("best_linear", "linear"),
-            other("contingency", "contingency", "contingency_sarsa"),
-            other("human", "human"),
+            aside("random", "random", printed["random"].get),
+            aside("our_random", "random, ours", lambda g: ours_random[g].mean, missing=NOT_RUN),
+            aside("best_linear", "linear", printed["best_linear"].get),
+            aside("contingency", "contingency", printed["contingency_sarsa"].get),
+            aside("human", "human", printed["human"].get),
             Column("dqn", "DQN", printed["dqn"].get, 1),
-            other("dqn_sd", "s.d."),
+            aside("dqn_sd", "s.d.", printed["dqn_sd"].get),
             *map(published, dict.fromkeys(also)),
-            Column("ours", "ours", lambda game: games[game].ours.mean, 1, verdict),
-            number("ours_low", "from", lambda one: one.ours.low),
-            number("ours_high", "to", lambda one: one.ours.high),
-            number("ours_episode_sd", "s.d., games", lambda one: one.ours.episode_sd),
-            number("ours_seed_sd", "s.d., seeds", lambda one: one.ours.seed_sd),
-            number("seeds", "seeds", lambda one: one.ours.seeds, 0),
+            ours("ours", "ours", lambda one: one.ours.mean, missing=verdict, aside=False),
+            ours("ours_low", "from", lambda one: one.ours.low),
+            ours("ours_high", "to", lambda one: one.ours.high),
+            ours("ours_episode_sd", "s.d., games", lambda one: one.ours.episode_sd),
+            ours("ours_seed_sd", "s.d., seeds", lambda one: one.ours.seed_sd),
+            ours("seeds", "seeds", lambda one: one.ours.seeds, decimals=0),
             Column("unfinished", "", lambda game: unfinished[game]),
             Column("episodes", "", lambda game: games[game].ours.episodes),
-            number("train_frames", "frames", lambda one: one.train_frames or None, 0),
+            ours("train_frames", "frames", lambda one: one.train_frames or None, decimals=0),
             Column("dqn_percent_printed", "", printed["dqn_percent_human_printed"].get),
-            Column(
-                "dqn_percent",
-                "DQN %",
-                lambda game: percent(printed["dqn"][game], game),
-                1,
-                aside=True,
-            ),
-            Column(
-                "ours_percent",
-                "ours %",
-                lambda game: percent(games[game].ours.mean, game),
-                1,
-                aside=True,
-            ),
+            aside("dqn_percent", "DQN %", lambda game: percent(printed["dqn"][game], game)),
+            aside("ours_percent", "ours %", lambda game: percent(games[game].ours.mean, game)),
             Column(
                 "percent_of_dqn",
                 "% of DQN",

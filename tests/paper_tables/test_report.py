@@ -544,6 +544,20 @@ def test_table_2_fits_the_screen_and_the_rest_unfolds(suite, tmp_path, width):
 
 
 @in_browser
+def test_of_several_traces_the_first_is_seen_and_a_link_opens_another(results, tmp_path):
+    script = """
+      const [all, one] = document.images;
+      const seen = () => [all, one].map((image) => image.checkVisibility());
+      const before = seen();
+      location.hash = "trace-pong";
+      await new Promise((done) => setTimeout(done, 50));
+      return [before, seen()];
+    """
+    text = page(results, pictures=("traces", "trace-pong", "fig3"))
+    assert browse(text, script, tmp_path) == [[True, False], [True, True]]
+
+
+@in_browser
 @pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
 def test_the_first_screen_says_how_ours_stands_to_the_paper(results, tmp_path, width, height):
     head = Head("Ours is so and so.", Picture("headline", "A picture", SVG))
