@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from repro import config, games
+from repro import __version__, config, games
 from repro.config.flags import OneLineParser
 from repro.records import RunDirectoryError
 from repro.storage.lock import HeldError
@@ -28,8 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:], "--help"]
     try:
-        parsed = _parser(arguments).parse_args(arguments)
+        parsed = parser(arguments).parse_args(arguments or ["--help"])
         return int(parsed.run(parsed))
     except WRONG_USE as error:
         print(f"repro: {disk.one_line(error)}", file=sys.stderr)
@@ -46,20 +48,22 @@ def _run(arguments: list[str]) -> int:
         return 130
 
 
-def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    parser = OneLineParser(
+def parser(arguments: Sequence[str], whole: bool = False) -> argparse.ArgumentParser:
+    """A parser of the command among the arguments, or of all: each loads modules of its own."""
+    made = OneLineParser(
         prog="repro",
         description="The 2015 Nature DQN on 49 Atari games: train, score, compare.",
         epilog="Exit codes: 0 good, 1 failure, 2 wrong use, 75 another process holds the run. "
-        "`repro COMMAND --help` says more.",
+        "`repro help COMMAND` says more.",
     )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    made.add_argument("--version", action="version", version=f"repro {__version__}")
+    commands = made.add_subparsers(metavar="COMMAND", required=True)
     for name, (place, doc) in COMMANDS.items():
         command = commands.add_parser(name, help=doc, description=doc)
-        if name in arguments[:1]:
+        if whole or name in arguments[:1]:
             module, function = place.split(":")
             getattr(importlib.import_module(module), function)(command, arguments)
-    return parser
+    return made
 
 
 COMMANDS = {  # name to the function that adds its flags, and what it does

@@ -103,12 +103,12 @@ def find(name: str) -> Game:
     """Look a game up by its ROM name (``space_invaders``) or its title (``Space Invaders``).
 
     Raises:
-        UnknownGameError: naming the nearest of the 49.
+        UnknownGameError: naming the nearest of the 49, if one is near.
     """
     wanted = _plain(name)
     if wanted in _BY_NAME:
         return _BY_NAME[wanted]
-    near = difflib.get_close_matches(wanted[:100], _BY_NAME, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(wanted[:100], _BY_NAME, n=1, cutoff=0.6)
     hint = f"did you mean {_BY_NAME[near[0]].name!r}?" if near else "`repro games` lists them"
     raise UnknownGameError(f"{name!r} is not one of the 49 games; {hint}")
 

@@ -40,7 +40,8 @@ ARROWS = {
     "doctor": _FILES,
     "commands": _FILES | {"doctor", "evaluation", "training", "studies"},
     "job": {"cluster"},
-    "cli": _FILES | {"wrappers.protocol"},
+    "cli": _FILES | {"__version__", "wrappers.protocol"},
+    "__main__": {"cli"},
     "__init__": set(),
 }
 

@@ -1,28 +1,21 @@
-"""Command-line flags made from the configuration's fields, and a parser that errs in one line."""
+"""Command-line flags made from the configuration's fields."""
 
 import argparse
 import re
-import sys
 import typing
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from repro import config
 from repro.config import LARGEST, files
-from repro.system import disk
+from repro.config.parser import HelpAll, make_rare, path
+from repro.config.parser import OneLineParser as OneLineParser
 
+# The settings that --help shows: length, memory and disk. The others are the experiment itself.
+_SHOWN = {"frames", "replay_steps", "checkpoint_dir"}
 _MOST_THREADS = 1024  # more than any machine has for one process
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """Reports wrong use in one line on standard error and exits with 2."""
-
-    def error(self, message: str) -> NoReturn:
-        """One line: what is wrong, and where help is."""
-        print(f"{self.prog}: {disk.one_line(message)} (see {self.prog} --help)", file=sys.stderr)
-        sys.exit(2)
 
 
 def count(text: str) -> int:
@@ -65,11 +58,22 @@ def _whole(text: str, least: int, bound: str, most: int = LARGEST) -> int:
     return int(exact)
 
 
-_PLAIN = {int: (natural, "N"), float: (float, "X"), str: (str, "TEXT")}
+def _folder(text: str) -> str:
+    return str(path(text)) if text else text
+
+
+_PLAIN = {int: (natural, "N"), float: (float, "X"), str: (_folder, "FOLDER")}
 
 
 def add_settings(parser: argparse.ArgumentParser, base: config.Config) -> None:
-    """Add one flag per configuration field; one that is not given leaves no attribute."""
+    """Add one flag per configuration field; one that is not given leaves no attribute.
+
+    --help shows the few that matter, --help-all the rest.
+    """
+    parser.add_argument(
+        "--help-all", action=HelpAll,
+        help=f"also show the other {len(list(config.fields(base))) - len(_SHOWN)} settings",
+    )  # fmt: skip
     groups = {
         "": parser.add_argument_group("experiment"),
         "protocol.": parser.add_argument_group("environment (see `repro protocol`)"),
@@ -95,7 +99,9 @@ def add_settings(parser: argparse.ArgumentParser, base: config.Config) -> None:
             options |= {"nargs": len(value), "type": float, "metavar": "X"}
         else:
             options["type"], options["metavar"] = _PLAIN[hint]
-        groups[part].add_argument("--" + item.name.replace("_", "-"), **options)
+        action = groups[part].add_argument("--" + item.name.replace("_", "-"), **options)
+        if item.name not in _SHOWN:
+            make_rare(action)
 
 
 def add_preset(parser: argparse.ArgumentParser) -> None:

@@ -1,13 +1,16 @@
 """The command line as a person meets it: real processes, exit codes, one-line errors."""
 
 import json
+import os
 import re
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 
 from repro import cli, config
+from repro.config import hints
 from repro.games import GAMES
 
 
@@ -40,14 +43,153 @@ def test_help_answers_without_loading_torch_or_the_emulator(command):
 
 
 def test_train_has_a_flag_with_unit_and_default_for_every_setting():
-    text = " ".join(repro("train", "--help").stdout.split())
+    text = " ".join(repro("train", "--help-all").stdout.split())
     for _, _, item, _ in config.fields(config.preset("nature")):
         assert "--" + item.name.replace("_", "-") in text
         assert item.metadata["doc"] in text
 
 
+def flags_in(text):
+    """The flags that a help text explains."""
+    return set(re.findall(r"^  (--[\w-]+)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("command", ["train", "submit"])
+def test_help_shows_what_matters_and_help_all_the_rest(command):
+    brief, whole = (flags_in(repro(command, word).stdout) for word in ("--help", "--help-all"))
+    assert brief < whole
+    settings = {
+        "--" + item.name.replace("_", "-") for *_, item, _ in config.fields(config.Config())
+    }
+    assert settings <= whole
+    assert brief & settings == {"--frames", "--replay-steps", "--checkpoint-dir"}
+    if command == "train":
+        assert len(brief - {"--help-all"}) == 10
+    usage = repro(command, "--help").stdout.split("\n\n")[0]
+    assert "--frames" in usage
+    assert "--learning-rate" not in usage
+
+
+def test_a_command_alone_is_a_question_for_help():
+    for words in ([], ["help"], ["--help"]):
+        done = repro(*words)
+        assert done.returncode == 0
+        assert done.stderr == ""
+        assert all(f"    {name} " in done.stdout for name in cli.COMMANDS)
+
+
+@pytest.mark.parametrize("command", ["games", "train", "tables"])
+def test_help_of_a_command(command):
+    assert repro("help", command).stdout == repro(command, "--help").stdout
+    assert repro("help", command).stdout.startswith(f"usage: repro {command} ")
+
+
+def test_version_is_the_packages():
+    done = repro("--version")
+    assert (done.returncode, done.stdout) == (0, f"repro {metadata.version('atari-repro')}\n")
+
+
+def test_runs_as_a_module():
+    command = [sys.executable, "-m", "repro", "games"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, repro("games").stdout)
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["trian"], "'train'"),
+        (["Train"], "'train'"),
+        (["help", "figurse"], "'figures'"),
+        (["eval", "results"], "'evaluate'"),
+        (["version"], "'--version'"),
+        (["train", "pong", "--preset", "natuer"], "there are: nature"),
+        (["train", "pong", "--network", "natuer"], "'nature'"),
+        (["train", "pong", "--farmes", "10"], "--frames, length of training in emulator frames"),
+        (["train", "pong", "--learning_rate", "1"], "--learning-rate, step size"),
+        (["train", "pong", "--Learning-Starts-Step=9"], "--learning-starts-steps"),
+        (["random", "pong", "--episdoes", "3"], "--episodes"),
+        (["status", "--jsno"], "--json"),
+        (["submit", "pong", "--lr", "1"], "--learning-rate"),
+    ],
+)
+def test_a_near_miss_is_answered_with_what_is_near(words, meant, tmp_path):
+    done = repro(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert meant in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--lr", "1e-4"], "--learning-rate, "),
+        (["--gamma=0.9"], "--discount, .*per step"),
+        (["--total-timesteps", "1e7"], "--frames, .*emulator frames.*a step is .* 4 emulator"),
+        (["--total_timesteps", "1e7"], "--frames, .*emulator frames.*a step is .* 4 emulator"),
+        (["--batch-size", "64"], "--minibatch, .*transitions"),
+        (["--buffer-size", "1000"], "--replay-steps, .*steps.*a step is .* 4 emulator"),
+        (["--learning-starts-at", "1"], "--learning-starts-steps, .*a step is"),
+        (["--target-network-frequency", "1"], "--target-every-steps, .*a step is"),
+        (["--exploration-fraction", "0.1"], "--epsilon-decay-steps, .*a step is"),
+        (["--frame-skip", "4"], "--action-repeat-frames, .*frames"),
+        (["--frameskip", "4"], "--action-repeat-frames, .*frames"),
+        (["--repeat-action-probability", "0.25"], "--sticky-probability, .*probability"),
+        (["--full-action-space"], "--no-minimal-actions"),
+        (["--env", "breakout"], "without one"),
+        (["--env-id=BreakoutNoFrameskip-v4"], "without one"),
+        (["--cuda"], "--device"),
+        (["--output-dir", "x"], "--out, folder of the runs"),
+    ],
+)  # fmt: skip
+def test_a_flag_by_its_name_elsewhere_is_answered_with_the_one_here(words, told, tmp_path):
+    done = repro("train", "pong", *words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert re.search(told, done.stderr)
+    assert len(done.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_name_elsewhere_leads_to_a_flag_of_some_command():
+    known = set()
+    for command in cli.COMMANDS:
+        known |= flags_in(repro(command, "--help-all").stdout)
+        known |= flags_in(repro(command, "--help").stdout)
+    known |= set(re.findall(r"--no-[\w-]+", repro("train", "--help-all").stdout))
+    settings = {item.name.replace("_", "-") for *_, item, _ in config.fields(config.Config())}
+    for flag, names in hints._ELSEWHERE.items():
+        assert f"--{flag}" in known
+        assert settings.isdisjoint(names)
+
+
+@pytest.mark.parametrize(
+    "words", [["xyzzy"], ["train", "pong", "--xyzzy"], ["train", "xyzzy"], ["train", "skiing"]]
+)
+def test_nothing_is_suggested_where_nothing_is_near(words, tmp_path):
+    done = repro(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "did you mean" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_home_is_found_where_no_shell_looks_for_it(tmp_path):
+    """As in --out=~/runs, which bash hands over as it is."""
+    words = ["random", "pong", "--episodes", "1", "--out=~/runs"]
+    done = subprocess.run(
+        [sys.executable, "-m", "repro", *words], capture_output=True, text=True, check=False,
+        cwd=tmp_path, env=os.environ | {"HOME": str(tmp_path / "home")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert [item.name for item in tmp_path.iterdir()] == ["home"]
+    assert (tmp_path / "home" / "runs" / "pong" / "seed-0" / "done.json").is_file()
+    refused = repro("random", "pong", "--out", "~nobody-of-this-name/x", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "no such home" in refused.stderr
+
+
 def test_train_help_shows_the_defaults_of_the_preset():
-    text = " ".join(repro("train", "--preset", "machado2018", "--help").stdout.split())
+    text = " ".join(repro("train", "--preset", "machado2018", "--help-all").stdout.split())
     assert "[probability, default 0.25]" in text
 
 
@@ -87,7 +229,7 @@ def test_protocol_prints_only_the_difference_of_two():
 @pytest.mark.parametrize(
     ("words", "needle"),
     [
-        ([], "required"),
+        (["--quiet"], "required"),
         (["nonsense"], "invalid choice"),
         (["random", "pongg"], "did you mean 'pong'"),
         (["random", "pong", "--episodes", "0"], "more than zero"),

@@ -34,13 +34,13 @@ def run_dir(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("suffix", ["mp4", "gif"])
+@pytest.mark.parametrize("suffix", ["mp4", "gif", "MP4", "GIF"])
 def test_a_video_has_the_screen_and_the_action_values(run_dir, tmp_path, suffix):
     """A picture per step of four frames: 210x160 twice as large, and 320 pixels of bars."""
     path = tmp_path / f"video.{suffix}"
     made = video.record(load(run_dir, "last"), path, episode=0, max_frames=FRAMES)
     pictures = [np.asarray(picture)[..., :3] for picture in imageio.get_reader(path)]
-    if suffix == "mp4":
+    if suffix.lower() == "mp4":
         assert len(pictures) == made["pictures"]
     else:  # a GIF shows pictures that are alike once, for longer
         assert 1 < len(pictures) <= made["pictures"]
