@@ -6,16 +6,20 @@ Nothing heavy is imported before a command needs it.
 """
 
 import argparse
+import functools
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from repro import __version__, config, games
 from repro.config.flags import OneLineParser
 from repro.records import RunDirectoryError
 from repro.storage.lock import HeldError
 from repro.system import disk, terminal
+from wrappers.ids import OtherProtocolWarning
 from wrappers.protocol import ProtocolError
 
 WRONG_USE = (games.UnknownGameError, config.ConfigError, ProtocolError, RunDirectoryError)
@@ -23,8 +27,17 @@ WRONG_USE = (games.UnknownGameError, config.ConfigError, ProtocolError, RunDirec
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    with terminal.plain():
+    with terminal.plain(), warnings.catch_warnings():
+        warnings.showwarning = functools.partial(_show, warnings.showwarning)
         return _run(list(sys.argv[1:] if argv is None else argv))
+
+
+def _show(otherwise: Callable[..., None], message: Any, category: type, *where: Any) -> None:
+    """A warning of ours in one line, without the line of code it is from."""
+    if issubclass(category, OtherProtocolWarning):
+        print(f"repro: {disk.one_line(message)}", file=sys.stderr)
+    else:
+        otherwise(message, category, *where)
 
 
 def _run(arguments: list[str]) -> int:

@@ -3,6 +3,8 @@
 import difflib
 from dataclasses import dataclass
 
+from wrappers import ids
+
 
 class UnknownGameError(ValueError):
     """Not one of the 49 games; the message names the nearest."""
@@ -100,13 +102,19 @@ GAMES: dict[str, Game] = {
 
 
 def find(name: str) -> Game:
-    """Look a game up by its ROM name (``space_invaders``) or its title (``Space Invaders``).
+    """Look a game up by its ROM name, its title or an id of gymnasium's.
+
+    Args:
+        name: ``space_invaders``, ``Space Invaders`` or ``ALE/SpaceInvaders-v5``, in any case. An
+            id's own settings are not used; ids.OtherProtocolWarning says which those are.
 
     Raises:
         UnknownGameError: naming the nearest of the 49, if one is near.
     """
-    wanted = _plain(name)
+    found = ids.read(name)
+    wanted = _plain(found.title if found else name)
     if wanted in _BY_NAME:
+        ids.warn(name, _BY_NAME[wanted].name)
         return _BY_NAME[wanted]
     near = difflib.get_close_matches(wanted[:100], _BY_NAME, n=1, cutoff=0.6)
     hint = f"did you mean {_BY_NAME[near[0]].name!r}?" if near else "`repro games` lists them"

@@ -21,7 +21,7 @@ ARROWS = {
     "dqn": {"config", "wrappers.state"},
     "config": {"system", "wrappers.protocol", "wrappers.settings"},
     "system": set(),
-    "games": set(),
+    "games": {"wrappers.ids"},
     "records": {"system"},
     "places": {"records"},
     "storage": {
@@ -40,7 +40,7 @@ ARROWS = {
     "doctor": _FILES,
     "commands": _FILES | {"doctor", "evaluation", "training", "studies"},
     "job": {"cluster"},
-    "cli": _FILES | {"__version__", "wrappers.protocol"},
+    "cli": _FILES | {"__version__", "wrappers.ids", "wrappers.protocol"},
     "__main__": {"cli"},
     "__init__": set(),
 }

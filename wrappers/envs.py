@@ -10,6 +10,7 @@ import numpy as np
 from ale_py import roms
 from gymnasium import spaces
 
+from wrappers import ids
 from wrappers.actions import ActionRepeat
 from wrappers.frames import Bytes, FrameStack, Luminance, MaxPool
 from wrappers.protocol import NATURE, Protocol, ProtocolError
@@ -34,7 +35,8 @@ def make_emulator(
     """Make the raw emulator: one step is one frame, RGB uint8, no cap of its own.
 
     Args:
-        game: the ROM's snake_case name, such as ``space_invaders``.
+        game: the ROM's snake_case name, such as ``space_invaders``; of an id such as
+            ``ALE/SpaceInvaders-v5`` only the game is used, with an ids.OtherProtocolWarning.
         protocol: decides stickiness and action set.
         render_mode: as for ``gymnasium.make``.
         screens: if not, it plays as ever but shows black ones: fetching them takes time.
@@ -44,6 +46,11 @@ def make_emulator(
         MissingROMError: if the game's ROM is not installed.
     """
     known = roms.get_all_rom_ids()
+    if found := ids.read(game):
+        named = {name.replace("_", ""): name for name in known}.get(found.title.lower())
+        if named:
+            ids.warn(game, named)
+            game = named
     if game not in known:
         near = difflib.get_close_matches(game.lower(), known, n=1, cutoff=0.4)
         hint = f"; did you mean {near[0]!r}?" if near else ""

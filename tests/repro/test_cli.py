@@ -173,6 +173,41 @@ def test_nothing_is_suggested_where_nothing_is_near(words, tmp_path):
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "game", "told"),
+    [
+        ("ALE/SpaceInvaders-v5", "space_invaders", r"frame skip \(4\).*probability 0\.25\)"),
+        ("ALE/PONG-V5", "pong", r"frame skip \(4\).*probability 0\.25\)"),
+        ("PongNoFrameskip-v4", "pong", r"frame skip \(1\).*probability 0\)"),
+        ("UpNDown-v4", "up_n_down", r"frame skip \(2 to 4 at random\).*probability 0\)"),
+        ("MontezumaRevengeDeterministic-v4", "montezuma_revenge", r"frame skip \(4\).*y 0\)"),
+        ("Montezuma's Revenge", "montezuma_revenge", None),
+        ("SPACE_INVADERS", "space_invaders", None),
+    ],
+)
+def test_a_game_may_have_gymnasiums_id_or_its_title(name, game, told, tmp_path):
+    done = repro("submit", name, "--out", tmp_path)
+    assert done.returncode == 0
+    *more, element = done.stderr.splitlines()
+    assert element == f"element 0: {game} seed 0"
+    assert [bool(re.search(f"{told}.*protocol", line)) for line in more] == [True] * bool(told)
+
+
+def test_an_id_names_a_game_for_every_command(tmp_path):
+    small = ["--frames", "2000", "--replay-steps", "1000", "--learning-starts-steps", "100"]
+    few = ["--eval-cap-frames", "400", "--final-episodes", "1", "--network", "linear"]
+    trained = repro("train", "Pong-v4", *small, *few, "--threads", 1, "--quiet", cwd=tmp_path)
+    assert trained.returncode == 0, trained.stderr
+    assert len([line for line in trained.stderr.splitlines() if "Pong-v4" in line]) == 1
+    assert (tmp_path / "results" / "nature" / "pong" / "seed-0" / "done.json").is_file()
+    drawn = repro("figures", "--games", "ALE/Pong-v5", cwd=tmp_path)
+    assert drawn.returncode == 0, drawn.stderr
+    assert len([line for line in drawn.stderr.splitlines() if "ALE/Pong-v5" in line]) == 1
+    played = repro("random", "PongNoFrameskip-v4", "--episodes", "1", cwd=tmp_path)
+    assert len(played.stderr.splitlines()) == 1
+    assert (tmp_path / "results" / "random" / "pong").is_dir()
+
+
 def test_a_home_is_found_where_no_shell_looks_for_it(tmp_path):
     """As in --out=~/runs, which bash hands over as it is."""
     words = ["random", "pong", "--episodes", "1", "--out=~/runs"]
