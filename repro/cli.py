@@ -133,6 +133,10 @@ COMMANDS = {  # name to the function that adds its flags, and what it does
         "repro.commands:add_random",
         "Score the random player (a new action every 6th frame, 10 Hz).",
     ),
+    "completion": (
+        "repro.completion:add",
+        "Print a script that completes commands, flags and games in a shell.",
+    ),
 }
 
 if __name__ == "__main__":

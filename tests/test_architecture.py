@@ -42,6 +42,7 @@ ARROWS = {
     "job": {"cluster"},
     "cli": _FILES | {"__version__", "wrappers.ids", "wrappers.protocol"},
     "__main__": {"cli"},
+    "completion": {"cli", "games"},
     "__init__": set(),
 }
 
