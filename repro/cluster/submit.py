@@ -71,14 +71,22 @@ def command(options: argparse.Namespace, chosen: Config, words: Sequence[str]) -
     with submissions.alone(suite) if options.send else contextlib.nullcontext():
         seen = look(suite, "" if options.send else "what is queued is not known")
         states = {(state.game, state.seed): state for state in seen}
-        runs, left_out = [], []
+        runs, left_out, refused = [], [], list[records.RunDirectoryError]()
         for run in wanted:
             place = (run.game, run.seed)
-            _refuse(run, suite, states.get(place))
+            try:
+                _refuse(run, suite, states.get(place))
+            except records.RunDirectoryError as error:
+                refused.append(error)
+                continue
             if place in states and states[place].state in _LEFT_OUT:
                 left_out.append(states[place])
             else:
                 runs.append(place)
+        if refused and len(refused) == len(wanted):
+            raise refused[0]
+        for error in refused:  # which is no reason against the others
+            print(f"left out: {disk.one_line(error)}", file=sys.stderr)
         if not runs:
             print(f"nothing to submit to {suite}: {summary(left_out)}")
             return 0

@@ -678,3 +678,19 @@ def test_the_commands_load_nothing_heavy(words, tmp_path):
 def test_a_wrong_site_value_is_refused_by_name():
     with pytest.raises(ConfigError, match="attempts must be at least 1"):
         site.Site(attempts=0)
+
+
+def test_one_run_of_another_configuration_blocks_no_other(tmp_path, capsys):
+    suite = tmp_path / "suite"
+    other = Run("pong", 0, "nature", config.preset("machado2018"))
+    with other.directory(suite / "pong" / "seed-0") as place:
+        (place.path / "learning.csv").write_text("step\n1\n")
+    code, out, err = use(capsys, "submit", "pong", "breakout", "--seeds", "0-1", "--out", suite)
+    assert code == 0, err
+    assert "left out: " in err
+    assert "pong/seed-0 belongs to another configuration" in err
+    runs = [line.split(": ")[1].split(" (")[0] for line in err.splitlines() if "element" in line]
+    assert sorted(runs) == ["breakout seed 0", "breakout seed 1", "pong seed 1"]
+    code, out, err = use(capsys, "submit", "pong", "--out", suite)
+    assert (code, out) == (2, "")
+    assert "belongs to another configuration" in err
