@@ -274,13 +274,14 @@ def performance_profiles(results: Results, baseline: str = "nature2015", seed: i
 def training_curve(run: Path) -> Figure:
     """Draw the raw return of every training game of a run against emulator frames.
 
-    With their running mean over ten games and, as lines, the printed random player and human.
+    With their running mean over ten games and, as lines, the paper's random player and human.
 
     Args:
         run: a run directory with train_episodes.csv.
     """
     game = read_json(run / "config.json")["game"]
-    printed = reference.load("nature2015_scores").loc[game]
+    scores = reference.load("nature2015_scores")
+    printed = scores.loc[game] if game in scores.index else None
     games = pd.DataFrame(read_rows(run / "train_episodes.csv")).astype(float)
     figure = style.sheet(80, 130)
     axes = figure.subplots()
@@ -291,8 +292,10 @@ def training_curve(run: Path) -> Figure:
     running = games["return"].rolling(10, min_periods=1).mean()
     axes.plot(games["frames"], running, color=style.OURS.colour, label="mean of the last 10")
     for column, series in (("human", style.HUMAN), ("random", style.RANDOM)):
-        label = f"{series.label} ({style.minus(f'{printed[column]:g}')})"
-        axes.axhline(printed[column], color=series.colour, ls=series.line, lw=1, label=label)
-    axes.set(title=f"{printed['title']}: training games", xlabel="emulator frames", ylabel="return")
+        if printed is not None:
+            label = f"{series.label} ({style.minus(f'{printed[column]:g}')})"
+            axes.axhline(printed[column], color=series.colour, ls=series.line, lw=1, label=label)
+    title = game if printed is None else printed["title"]
+    axes.set(title=f"{title}: training games", xlabel="frames", ylabel="return")
     axes.legend(loc="center right")
     return figure

@@ -1,20 +1,23 @@
-"""A first look in minutes: random play, a short training, its score beside the paper's.
+"""A first look in minutes: CartPole learned, a trained Atari agent at play, a training of your own.
 
-Random baseline on three games, then Pong for a short budget under the paper's protocol
-(what is cut to fit the budget is in ``SHORT``), its evaluation, its row beside Mnih et al.
-(2015), and a video.
+1. CartPole is learned until the agent balances, and its curve is drawn.
+2. The Breakout agent that is published with this project plays: scored on the spot, and a video.
+3. A short Pong training, with what to expect of it; what is cut to fit is in ``SHORT``.
 """
 
 import argparse
+import json
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from paper_tables import figures, render, tables
-from paper_tables.collect import collect
+from paper_tables import figures
+from repro import places
 
-RANDOM_GAMES = ("pong", "breakout", "space_invaders")
+SOLVED = 475.0  # gymnasium's reward threshold of CartPole-v1
+PUBLISHED = places.PUBLISHED / "nature" / "breakout" / "seed-0"
 # The schedule, cut to fit; the environment, network, loss and optimiser are the paper's.
 SHORT = {
     "--learning-starts-steps": 2_000,
@@ -25,39 +28,58 @@ SHORT = {
     "--log-every-steps": 1_000,
     "--eval-every-steps": 0,
     "--checkpoint-every-steps": 10_000,
-    "--final-episodes": 5,
+    "--final-episodes": 2,
+    "--eval-cap-frames": 6_000,
 }
-
-PICTURES = {".png": "   <- the training games", ".mp4": "   <- the agent at play"}
 
 
 def main() -> int:
     """Run each step through the command line, as a person would."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("results/demo"))
-    parser.add_argument("--frames", type=int, default=100_000, help="[default 100000]")
+    parser.add_argument(
+        "--frames", type=int, default=30_000, help="of the Pong training [default 30000]"
+    )
     options = parser.parse_args()
     out, began = options.out, time.monotonic()
-    run = out / "pong" / "seed-0"
+    cartpole, breakout, pong = (
+        out / name / "seed-0" for name in ("CartPole-v1", "breakout", "pong")
+    )
 
-    heading("1. The random player on three games (5 games each)")
-    repro("random", *RANDOM_GAMES, "--episodes", 5, "--jobs", 2, "--out", out / "random")
-    heading(f"2. DQN on Pong for {options.frames:,} emulator frames (the paper: 200,000,000)")
+    heading("1. The agent learns to balance a pole (CartPole-v1)")
+    repro("train", "CartPole-v1", "--preset", "cartpole", "--threads", 1, "--out", out)
+    score = json.loads((cartpole / "done.json").read_text())["mean_return"]
+    print(f"mean of 100 games: {score:.1f}; {SOLVED:g} and more is called solved, 500 is perfect")
+    picture = out / "cartpole.png"
+    figures.training_curve(cartpole).savefig(picture, dpi=150)
+
+    heading("2. A trained Atari agent: Breakout after 1,000,000 of the paper's 200,000,000 frames")
+    if not breakout.exists():
+        shutil.copytree(PUBLISHED, breakout)
+    repro("evaluate", breakout, "--episodes", 35)  # 30 are recorded, 5 are played here and now
+    repro("play", breakout, "--frames", 3_600)
+    print("So early it has learned little, as the original had: `repro trace` compares the two.")
+
+    heading(f"3. A training of your own: Pong for {options.frames:,} frames")
     flags = [word for pair in SHORT.items() for word in pair]
     repro("train", "pong", "--frames", options.frames, "--out", out, *flags)
-    heading("3. A video of the agent with its action values")
-    repro("play", run, "--weights", "last", "--frames", 1_800)
-    heading("4. The Pong row beside the paper's numbers")
-    print(render.grid(tables.brief(tables.scores(collect(run)))))
     print(
-        f"{options.frames:,} frames are {options.frames / 2e8:.2%} of the paper's training: "
-        "expect a score near random play.\n"
+        f"{options.frames:,} frames are {options.frames / 2e8:.3%} of the paper's training: it "
+        "still plays as at random, near -21. The published Pong run shows its first million."
     )
-    figures.training_curve(run).savefig(out / "pong.png", dpi=150)
-    heading("Files")
-    for path in sorted(path for path in out.rglob("*") if path.is_file() and path.name[0] != "."):
-        print(f"  {path}{PICTURES.get(path.suffix, '')}")
-    print(f"\nDone in {(time.monotonic() - began) / 60:.1f} minutes. Next: README.md, Usage.")
+
+    heading(f"Done in {(time.monotonic() - began) / 60:.1f} minutes")
+    print(f"  {picture}   <- CartPole, learned\n  {breakout}/videos/best.mp4   <- Breakout, played")
+    print("Next, on what was made here:")
+    for words in (
+        f"report {out}",
+        f"tables {out}",
+        f"figures {out}",
+        f"play {cartpole}",
+        f"evaluate {pong} --weights last --episodes 5",
+        f"resume {pong} --frames {2 * options.frames}",
+    ):
+        print(f"  repro {words}")
     return 0
 
 

@@ -85,8 +85,8 @@ def command(options: argparse.Namespace, chosen: Config, words: Sequence[str]) -
                 runs.append(place)
         if refused and len(refused) == len(wanted):
             raise refused[0]
-        for error in refused:  # which is no reason against the others
-            print(f"left out: {disk.one_line(error)}", file=sys.stderr)
+        for reason in refused:  # which is no reason against the others
+            print(f"left out: {disk.one_line(reason)}", file=sys.stderr)
         if not runs:
             print(f"nothing to submit to {suite}: {summary(left_out)}")
             return 0
