@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import dataclasses
 import os
 import re
 import sys
@@ -25,6 +26,9 @@ _VECTOR_BYTES = 1024  # of an observation that is no screen, generously
 def add(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
     """Arguments of `repro submit`."""
     default = flags.chosen_preset(arguments)
+    # Of hundreds of runs the replay memories fill a disk.
+    training = dataclasses.replace(default.training, keep_checkpoint=False)
+    default = dataclasses.replace(default, training=training)
     parser.add_argument(
         "games", nargs="+", metavar="GAME",
         help="games, `all` for the 49, or a file with a game per line",
