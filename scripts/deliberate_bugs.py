@@ -119,6 +119,7 @@ def configured(bug: Bug, base: Config, steps: int) -> Config:
         eval_every_steps=0,
         final_episodes=1,
         checkpoint_every_steps=25_000,
+        keep_checkpoint=False,
     )
     agent = dataclasses.replace(base.agent, **{"replay_steps": steps} | dict(bug.agent))
     protocol = dataclasses.replace(base.protocol, **bug.protocol)

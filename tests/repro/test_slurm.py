@@ -247,8 +247,8 @@ def test_a_run_that_was_given_up_fails_its_job(tmp_path):
 
 
 def test_seeds():
-    assert submit.seeds("3") == [3]
-    assert submit.seeds("0-4") == [0, 1, 2, 3, 4]
+    assert flags.seeds("3") == [3]
+    assert flags.seeds("0-4") == [0, 1, 2, 3, 4]
 
 
 def test_games_by_name_by_file_and_all(tmp_path):
@@ -355,7 +355,10 @@ def test_without_run_nothing_is_written_and_the_runs_are_listed(tmp_path, capsys
     assert code == 0
     assert not suite.exists()
     assert out.startswith("#!/bin/bash\n")
-    assert "TRAIN=(--preset nature --device cpu --threads 1 --frames 1000000)\n" in out
+    assert (
+        "TRAIN=(--preset nature --device cpu --threads 1 --frames 1000000 --no-keep-checkpoint)\n"
+        in out
+    )
     assert err.splitlines() == [
         "element 0: pong seed 0", "element 1: breakout seed 0", "element 2: pong seed 1",
         "element 3: breakout seed 1",
@@ -378,6 +381,9 @@ def test_what_is_done_or_of_another_configuration(tmp_path, capsys, tools):
         (("--preset", "nature-text"), "preset is 'nature' there, 'nature-text' here"),
     ):
         code, _, err = use(capsys, *words, *changed)
+        assert code == 0
+        assert difference in err.splitlines()[0]
+        code, _, err = use(capsys, "submit", "pong", "--out", tmp_path, *changed)
         assert code == 2
         assert difference in err
         assert len(err.splitlines()) == 1
@@ -409,7 +415,7 @@ def test_a_gpu_is_used_however_it_is_asked_for(tmp_path, capsys, words):
     suite = tmp_path / "s"
     code, out, err = use(capsys, "submit", "pong", "--out", suite, *words)
     assert (code, err) == (0, "element 0: pong seed 0\n")
-    assert "TRAIN=(--preset nature --device cuda --threads 1)\n" in out
+    assert "TRAIN=(--preset nature --device cuda --threads 1 --no-keep-checkpoint)\n" in out
     code, out, err = use(capsys, "submit", "pong", "--out", suite, "--device", "cpu", *words)
     assert "--device cpu" in out
     assert re.search(r"^each job gets a GPU \(.*\) that --device cpu does not use$", err, re.M)
