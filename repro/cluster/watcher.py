@@ -153,7 +153,9 @@ class Watcher:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse and watch; the training gets every flag that is not known here."""
-    parser = flags.OneLineParser(prog="repro.job", description=__doc__, allow_abbrev=False)
+    parser = flags.OneLineParser(
+        prog="repro.job", description=__doc__, allow_abbrev=False, strict=False
+    )
     parser.add_argument("suite", type=Path, metavar="SUITE")
     parser.add_argument("game", metavar="GAME")
     parser.add_argument("seed", type=flags.natural, metavar="SEED")
@@ -173,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(game: str, seed: int, train: Sequence[str]) -> Run:
     """Which run `repro train` makes with these flags; those that make no difference are free."""
-    parser = flags.OneLineParser(prog="repro.job")
+    parser = flags.OneLineParser(prog="repro.job", strict=False)
     flags.add_preset(parser)
     default = flags.chosen_preset(train)
     flags.add_settings(parser, default)

@@ -16,8 +16,10 @@ class OneLineParser(argparse.ArgumentParser):
     Paths may begin with ``~``, also where no shell sees it, as in ``--out=~/runs``.
     """
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, *, strict: bool = True, **settings: Any) -> None:
+        """``strict``: whether a flag that is not known is refused, or handed back."""
         super().__init__(**settings)
+        self._strict = strict
         self.register("type", Path, path)
 
     def error(self, message: str) -> NoReturn:
@@ -29,6 +31,8 @@ class OneLineParser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
         """Parse all there is; what is not known is refused here, where the command is."""
+        if not self._strict:
+            return super().parse_known_args(args, namespace)
         if foreign := hints.game_flag(args or (), self._option_string_actions):
             self.error(foreign)
         parsed, more = super().parse_known_args(args, namespace)
