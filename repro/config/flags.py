@@ -13,8 +13,8 @@ from repro.config import LARGEST, files
 from repro.config.parser import HelpAll, make_rare, path
 from repro.config.parser import OneLineParser as OneLineParser
 
-# The settings that --help shows: length, memory and disk. The others are the experiment itself.
-_SHOWN = {"frames", "replay_steps", "checkpoint_dir"}
+# The setting that --help shows. The others are the experiment itself.
+_SHOWN = {"frames"}
 _MOST_THREADS = 1024  # more than any machine has for one process
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from repro import games, places
 from repro.config import ConfigError, flags
 from repro.config.flags import count, natural
+from repro.config.parser import make_rare
 
 
 def add_train(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
@@ -121,4 +122,4 @@ def _machine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=flags.threads, metavar="N", help="processor threads [default: all cores]"
     )
-    parser.add_argument("--quiet", action="store_true", help="no progress line")
+    make_rare(parser.add_argument("--quiet", action="store_true", help="no progress line"))

@@ -62,7 +62,7 @@ def test_help_shows_what_matters_and_help_all_the_rest(command):
         "--" + item.name.replace("_", "-") for *_, item, _ in config.fields(config.Config())
     }
     assert settings <= whole
-    assert brief & settings == {"--frames", "--replay-steps", "--checkpoint-dir"}
+    assert brief & settings == {"--frames"}
     if command == "train":
         assert len(brief - {"--help-all"}) == 10
     usage = repro(command, "--help").stdout.split("\n\n")[0]
@@ -75,7 +75,8 @@ def test_a_command_alone_is_a_question_for_help():
         done = repro(*words)
         assert done.returncode == 0
         assert done.stderr == ""
-        assert all(f"    {name} " in done.stdout for name in cli.COMMANDS)
+        listed = {line.split()[0] for line in done.stdout.splitlines() if line.startswith("    ")}
+        assert listed >= cli.COMMANDS.keys()
 
 
 @pytest.mark.parametrize("command", ["games", "train", "tables"])
