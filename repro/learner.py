@@ -26,6 +26,7 @@ class Learner:
         self._config = config
         self._network = network
         self._target = target
+        self._chooser = targets.chooser(config, network, target)
         self._device = device
 
     def learn(self, batch: Batch) -> Tensor:
@@ -34,7 +35,7 @@ class Learner:
         Returns:
             The loss, mean over the minibatch, float32 ``()``, on the device: not waited for.
         """
-        _, goals = targets.bootstrap(self._target, batch, self._device)
+        _, goals = targets.bootstrap(self._target, batch, self._device, self._chooser)
         values = self._network(tensor(batch.states, self._device))
         chosen = values.gather(1, tensor(batch.actions, self._device)[:, None])[:, 0]
         losses = td_losses(chosen, goals, self._config.td_error_clip)

@@ -55,9 +55,9 @@ def test_the_files_are_there():
 @pytest.mark.parametrize(
     ("diff", "flag"),
     [
-        (FIELD, ["--gradient-norm", "0.01"]),
+        (FIELD, ["--goal-bound", "0.01"]),
         (WRAPPER, ["--reward-bound", "0.25"]),
-        (VARIANT, ["--double-q"]),
+        (VARIANT, ["--action-gap", "0.9"]),
     ],
     ids=["field", "wrapper", "variant"],
 )

@@ -1,14 +1,26 @@
 """What learns, as a frozen dataclass."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from wrappers.settings import setting
 
 
+def variant(
+    default: Any, source: str, doc: str, *, unit: str = "", within: str = "[0, inf)"
+) -> Any:
+    """Declare a field that the original lacks: its default is what the original did."""
+    return setting(
+        default, unit=unit, source=source, row=None, doc=doc, within=within, before=default
+    )
+
+
 @dataclass(frozen=True)
 class AgentConfig:
-    """What learns: network, replay, exploration, loss, optimiser."""
+    """What learns: network, replay, exploration, loss, optimiser.
+
+    The published agent first; then what later papers changed of it, each off as it stands.
+    """
 
     network: Literal["nature", "linear", "mlp"] = setting(
         "nature",
@@ -165,3 +177,7 @@ class AgentConfig:
         within="(0, inf)",
         doc="constant added inside RMSProp's square root",
     )
+    double_q: bool = variant(
+        False, "van Hasselt et al. (2016)",
+        "the network chooses the next action, the target network values it",
+    )  # fmt: skip

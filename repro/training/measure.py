@@ -20,7 +20,8 @@ class Values:
 
     Attributes:
         mean_max_q: mean over states of the largest action value (Fig. 2; ledger row 27).
-        v: mean over next states, terminal or not, of the target network's largest action value.
+        v: mean over next states, terminal or not, of the target network's value of the next
+            action: its largest, or of the action that the network chooses (Double DQN).
         mean_abs_td_error: mean absolute TD error, clipped as it is learned from.
     """
 
@@ -33,7 +34,8 @@ def values(agent: Agent, batch: Batch) -> Values:
     """Measure an agent on transitions."""
     with torch.inference_mode():
         q = agent.network(tensor(batch.states, agent.device))
-        future, goals = targets.bootstrap(agent.target, batch, agent.device)
+        chooser = targets.chooser(agent.config, agent.network, agent.target)
+        future, goals = targets.bootstrap(agent.target, batch, agent.device, chooser)
         errors = goals - q.gather(1, tensor(batch.actions, agent.device)[:, None])[:, 0]
         if clip := agent.config.td_error_clip:
             errors = errors.clamp(-clip, clip)

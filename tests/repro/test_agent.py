@@ -56,14 +56,16 @@ class SlowLearner:
         self.squares = [np.zeros_like(value) for value in self.weights]
 
     def errors(self, batch, weights):
-        """TD errors r + discount max Q_target(s') - Q(s, a)."""
+        """TD errors r + discount Q_target(s', a') - Q(s, a), a' the best of one of the two."""
         found = []
+        chooser = self.weights if self.config.double_q else self.target
         for index, action in enumerate(batch.actions):
             state = batch.windows[index, :-1].reshape(-1) / 255.0
             after = batch.windows[index, 1:].reshape(-1) / 255.0
             goal = float(batch.rewards[index])
             if not batch.terminals[index]:
-                goal += self.config.discount * max(self.target[0] @ after + self.target[1])
+                best = np.argmax(chooser[0] @ after + chooser[1])
+                goal += self.config.discount * (self.target[0] @ after + self.target[1])[best]
             found.append(goal - (weights[0] @ state + weights[1])[action])
         return np.array(found)
 
@@ -145,12 +147,19 @@ def test_errors_are_clipped_and_not_squared_after():
         {"discount": 0.5, "learning_rate": 0.001, "min_squared_gradient": 0.1},
         {"gradient_decay": 0.95, "squared_gradient_decay": 0.5},
         {"gradient_decay": 0.5, "squared_gradient_decay": 0.95},
+        {"double_q": True},
+        {"double_q": True, "loss_reduction": "mean", "td_error_clip": 0.0},
     ],
-    ids=["nature", "mean", "unclipped", "other", "long mean", "long mean square"],
+    ids=[
+        "nature", "mean", "unclipped", "other", "long mean", "long mean square", "double",
+        "double mean",
+    ],
 )
 def test_updates_match_float64(changes):
     generator = np.random.default_rng(17)
     agent = make_agent(**changes)
+    with torch.no_grad():
+        agent.target.layer.bias += torch.tensor([0.5, 0.0, -0.5])  # it would choose otherwise
     slow = SlowLearner(agent)
     met = []
     for _ in range(6):  # the target stays, the network moves
@@ -213,6 +222,21 @@ def test_the_future_is_valued_by_the_target_network():
     expected = SlowLearner(agent).loss(batch, parameters(agent.network)) / len(batch.actions)
     assert agent.update(batch) == pytest.approx(expected, rel=1e-5)
     assert make_agent().update(batch) != pytest.approx(expected, rel=1e-2)
+
+
+def test_the_network_chooses_and_the_target_network_values():
+    """Double DQN by hand: the network prefers action 0, the target network action 2."""
+    agent = make_agent(double_q=True, td_error_clip=0.0)
+    with torch.no_grad():
+        for layer, values in ((agent.network.layer, [3.0, 2.0, 1.0]),
+                              (agent.target.layer, [5.0, 6.0, 7.0])):  # fmt: skip
+            layer.weight.zero_()
+            layer.bias.copy_(torch.tensor(values))
+    batch = make_batch(np.random.default_rng(7), 1, False)
+    batch.rewards[:], batch.actions[:] = 1.0, 1
+    # 1 + 0.99 * 5 - 2, and half its square; the largest value would give 1 + 0.99 * 7 - 2.
+    assert agent.update(batch) == pytest.approx((1 + 0.99 * 5 - 2) ** 2 / 2, rel=1e-6)
+    assert agent.network.layer.bias.grad.tolist() == pytest.approx([0, -3.95, 0], rel=1e-6)
 
 
 def test_an_update_leaves_the_target_alone_until_it_is_copied():
