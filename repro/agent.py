@@ -93,6 +93,7 @@ class Agent:
         loss = float(self.learner.learn(batch))
         if not np.isfinite(loss):
             raise NonFiniteError(f"the loss is {loss}")
+        optim.bound(self.config, self.network.parameters())
         self.optimiser.step()
         return loss
 

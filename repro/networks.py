@@ -51,12 +51,49 @@ class NatureCNN(nn.Module):
             if layer.dim() == 4:  # a third faster on a CPU than channels first
                 layer.data = layer.data.contiguous(memory_format=torch.channels_last)
 
-    def forward(self, stacks: Tensor) -> Tensor:
-        """Value the actions."""
+    def features(self, stacks: Tensor) -> Tensor:
+        """What the convolutions make of stacks, float32 ``(batch, 64, 7, 7)``."""
         # Bytes are reordered before they become floats: a quarter of the memory to move.
         pixels = stacks.contiguous(memory_format=torch.channels_last)
         pixels = pixels.to(torch.float32, copy=True).mul_(1 / 255)
-        return self.head(self.convolutions(pixels))  # type: ignore[no-any-return]
+        return self.convolutions(pixels)  # type: ignore[no-any-return]
+
+    def forward(self, stacks: Tensor) -> Tensor:
+        """Value the actions."""
+        return self.head(self.features(stacks))  # type: ignore[no-any-return]
+
+
+class DuelingCNN(NatureCNN):
+    """The Nature CNN with a second stream (Wang et al. 2016, section 3 and eq. 9).
+
+    One stream of hidden units values the state, the other, the head, says how much better each
+    action is than their mean: Q = V + A - mean A. The gradients of both enter the convolutions
+    together, divided by the root of 2 (section 4.2).
+
+    Args:
+        As of :class:`NatureCNN`; ``hidden`` is the width of each stream.
+    """
+
+    def __init__(
+        self,
+        n_actions: int,
+        history: int = 4,
+        hidden: int = 512,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(n_actions, history, hidden, generator)
+        self.value = nn.Sequential(
+            nn.Flatten(), Dense(64 * 7 * 7, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, 1)
+        )
+        uniform(self.value, generator)
+
+    def forward(self, stacks: Tensor) -> Tensor:
+        """Value the actions."""
+        features = self.features(stacks)
+        if features.requires_grad:
+            features.register_hook(lambda gradient: gradient * 0.5**0.5)  # type: ignore[no-untyped-call]
+        advantages = self.head(features)
+        return self.value(features) + advantages - advantages.mean(dim=1, keepdim=True)  # type: ignore[no-any-return]
 
 
 class LinearNetwork(nn.Module):
@@ -113,12 +150,12 @@ def lecun_normal(network: nn.Module, generator: torch.Generator | None) -> None:
 
     Not the original's: what PFRL and ChainerRL train from, kept to compare with.
     """
-    *hidden, last = weighted(network)
+    last = [path(network)[-1], weighted(network)[-1]]
     with torch.no_grad():
-        for layer in (*hidden, last):
+        for layer in weighted(network):
             fan_in = prod(layer.weight.shape[1:])
             layer.weight.normal_(0.0, fan_in**-0.5, generator=generator)
-            layer.get_parameter("bias").fill_(0.0 if layer is last else 0.1)
+            layer.get_parameter("bias").fill_(0.0 if layer in last else 0.1)
 
 
 def tensor(array: NDArray[np.generic], device: torch.device) -> Tensor:
@@ -129,6 +166,12 @@ def tensor(array: NDArray[np.generic], device: torch.device) -> Tensor:
 def weighted(network: nn.Module) -> list[nn.Conv2d | nn.Linear]:
     """The layers that have weights, from the input on."""
     return [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+
+
+def path(network: nn.Module) -> list[nn.Conv2d | nn.Linear]:
+    """Those on the way from the input to what tells actions apart."""
+    aside = list(network.value.modules()) if isinstance(network, DuelingCNN) else []
+    return [layer for layer in weighted(network) if layer not in aside]
 
 
 def build(
@@ -146,6 +189,9 @@ def build(
     network = _shape(config, n_actions, observation, generator)
     if config.initial_weights == "lecun-normal":
         lecun_normal(network, generator)
+    if config.shared_bias:
+        last = path(network)[-1]
+        last.bias = nn.Parameter(last.get_parameter("bias").detach()[:1].clone())
     return network
 
 
@@ -178,4 +224,5 @@ def _shape(
         return MLP(n_actions, observation, config.hidden_units, generator)
     if config.network == "linear":
         return LinearNetwork(n_actions, observation, generator)
-    return NatureCNN(n_actions, observation[0], config.hidden_units, generator)
+    kind = DuelingCNN if config.dueling else NatureCNN
+    return kind(n_actions, observation[0], config.hidden_units, generator)

@@ -112,3 +112,9 @@ def build(config: AgentConfig, parameters: Iterable[Tensor]) -> Optimizer:
         parameters, config.learning_rate, config.gradient_decay, config.squared_gradient_decay,
         config.min_squared_gradient,
     )  # fmt: skip
+
+
+def bound(config: AgentConfig, parameters: Iterable[Tensor]) -> None:
+    """Bound the gradient that is in the parameters, where a configuration asks for it."""
+    if config.gradient_norm:
+        torch.nn.utils.clip_grad_norm_(parameters, config.gradient_norm)

@@ -181,3 +181,14 @@ class AgentConfig:
         False, "van Hasselt et al. (2016)",
         "the network chooses the next action, the target network values it",
     )  # fmt: skip
+    dueling: bool = variant(
+        False, "Wang et al. (2016)",
+        "the network values states and compares actions by two streams of hidden units",
+    )  # fmt: skip
+    shared_bias: bool = variant(
+        False, "van Hasselt et al. (2016)", "all actions share one bias in the last layer"
+    )
+    gradient_norm: float = variant(
+        0.0, "Wang et al. (2016)",
+        "largest norm of a whole gradient, which is scaled down to it; 0 for no bound",
+    )  # fmt: skip

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from repro.config.agent import AgentConfig
+from repro.config.combinations import conflicts
 from wrappers.protocol import Protocol
 from wrappers.settings import check_all, setting
 
@@ -142,6 +143,8 @@ class Config:
                 f"replay_draw ({agent.replay_draw}) must be a multiple of minibatch "
                 f"({agent.minibatch})"
             )
+        for conflict in conflicts(agent):
+            raise ConfigError(conflict)
         history = self.protocol.stack_frames
         if min(agent.replay_steps, agent.learning_starts_steps) <= history:
             raise ConfigError(

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from repro import targets
 from repro.agent import Agent
-from repro.networks import tensor, weighted
+from repro.networks import path, tensor
 from repro.records import LAYERS, STATISTICS
 from repro.replay import Batch
 
@@ -51,11 +51,12 @@ def layers(network: nn.Module) -> dict[str, float]:
 
     Returns:
         ``"<layer>_<statistic>"`` to number, layers from the input on named as in
-        :data:`repro.records.LAYERS`: of the Nature CNN all, of other networks the last ones.
+        :data:`repro.records.LAYERS`: of the Nature CNN all, of other networks the last ones, of a
+        dueling one those of its advantages.
         Gradients are the latest minibatch's; without one, there are none.
     """
     found: dict[str, float] = {}
-    there = weighted(network)[-len(LAYERS) :]
+    there = path(network)[-len(LAYERS) :]
     for name, layer in zip(LAYERS[len(LAYERS) - len(there) :], there, strict=True):
         tensors = {"weight": layer.weight.detach(), "gradient": layer.weight.grad}
         for statistic in STATISTICS:

@@ -88,6 +88,9 @@ class SlowLearner:
             gradient[1][batch.actions[index]] += slope
         if self.config.loss_reduction == "mean":
             gradient = [value / len(batch.actions) for value in gradient]
+        norm = np.sqrt(sum((value**2).sum() for value in gradient))
+        if self.config.gradient_norm and norm > self.config.gradient_norm:
+            gradient = [value * self.config.gradient_norm / norm for value in gradient]
         return gradient
 
     def update(self, batch):
@@ -149,10 +152,20 @@ def test_errors_are_clipped_and_not_squared_after():
         {"gradient_decay": 0.5, "squared_gradient_decay": 0.95},
         {"double_q": True},
         {"double_q": True, "loss_reduction": "mean", "td_error_clip": 0.0},
+        {"gradient_norm": 2.0},
+        {"gradient_norm": 1e6},
     ],
     ids=[
-        "nature", "mean", "unclipped", "other", "long mean", "long mean square", "double",
+        "nature",
+        "mean",
+        "unclipped",
+        "other",
+        "long mean",
+        "long mean square",
+        "double",
         "double mean",
+        "norm",
+        "wide norm",
     ],
 )
 def test_updates_match_float64(changes):

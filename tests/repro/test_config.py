@@ -62,6 +62,9 @@ LEDGER_NATURE = {
 # What later papers changed, off.
 VARIANTS_OFF = {
     "agent.double_q": False,
+    "agent.dueling": False,
+    "agent.shared_bias": False,
+    "agent.gradient_norm": 0.0,
 }
 # Of our own making: how often rows and checkpoints are written changes no result.
 OURS = {
@@ -240,6 +243,19 @@ def test_values_of_another_type_are_refused_by_name(field, value, wanted):
 def test_a_network_that_does_not_exist_is_refused_in_code_too():
     with pytest.raises(ConfigError, match="natrue"):
         config.Config(agent=config.AgentConfig(network="natrue"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"dueling": True, "network": "linear"}, "dueling needs network 'nature', not 'linear'"),
+    ],
+)
+def test_what_cannot_work_together_is_refused_with_the_reason(changes, words):
+    with pytest.raises(ConfigError) as refused:
+        config.Config(agent=config.AgentConfig(**changes))
+    assert words in str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
 def test_whole_numbers_are_numbers():

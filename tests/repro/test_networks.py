@@ -10,7 +10,7 @@ from torch import nn
 
 from repro import experiment, networks
 from repro.config import preset
-from repro.networks import MLP, LinearNetwork, NatureCNN
+from repro.networks import MLP, DuelingCNN, LinearNetwork, NatureCNN
 from repro.system.machine import LackError
 from tests.repro.small import make_run
 
@@ -172,3 +172,118 @@ def test_a_network_that_memory_cannot_hold_is_refused_in_words(units):
 def test_build_refuses_screens_of_another_size():
     with pytest.raises(ValueError, match=r"84, 84.*linear"):
         networks.build(AGENT, 4, (4, 42, 42))
+
+
+# --- the dueling network (Wang et al. 2016) ----------------------------------------------
+
+
+def streams(network):
+    """Weights of both streams in float64: value, then advantages; each hidden, then out."""
+    return [
+        [(float64(layer.weight), float64(layer.bias)) for layer in weighted_layers(stream)]
+        for stream in (network.value, network.head)
+    ]
+
+
+def dueling_values(network, features):
+    """Float64 (batch, actions) of features (batch, 3136), and each stream's hidden units."""
+    hidden, outputs = [], []
+    for (weight, bias), (weight_out, bias_out) in streams(network):
+        hidden.append(np.maximum(features @ weight.T + bias, 0))
+        outputs.append(hidden[-1] @ weight_out.T + bias_out)
+    value, advantages = outputs
+    return value + advantages - advantages.mean(axis=1, keepdims=True), hidden
+
+
+def test_dueling_values_match_float64_from_the_pixels_on():
+    stacks = np.random.default_rng(3).integers(0, 256, (2, 4, 84, 84), dtype=np.uint8)
+    network = DuelingCNN(5, hidden=40, generator=seeded(3))
+    with torch.no_grad():
+        values = network(torch.from_numpy(stacks)).numpy()
+    for stack, mine in zip(stacks, values, strict=True):
+        image = stack.astype(np.float64) / 255
+        for layer, stride in zip(weighted_layers(network)[:3], (4, 2, 1), strict=True):
+            image = convolve(image, layer, stride)
+        expected, _ = dueling_values(network, image.reshape(1, -1))
+        np.testing.assert_allclose(mine, expected[0], rtol=0, atol=1e-6)
+        assert np.ptp(expected) > 1e-3
+
+
+def test_dueling_gradients_match_float64_and_enter_the_convolutions_over_root_2():
+    generator = np.random.default_rng(5)
+    stacks = torch.from_numpy(generator.integers(0, 256, (3, 4, 84, 84), dtype=np.uint8))
+    network, met = DuelingCNN(4, hidden=24, generator=seeded(5)), {}
+
+    def keep(layer, _, output):
+        # Of the output before its rectifier, and scaled already on the way back.
+        if output.requires_grad:
+            output.register_hook(lambda gradient: met.update(slope=gradient.numpy().copy()))
+
+    network.convolutions[-2].register_forward_hook(keep)
+    slope = generator.normal(size=(3, 4))
+    network(stacks).backward(torch.from_numpy(slope).float())
+    with torch.no_grad():
+        features = float64(network.features(stacks)).reshape(3, -1)
+    _, hidden = dueling_values(network, features)
+    # Backwards by hand: V takes the sum over actions, A what is left without its mean.
+    slopes = slope.sum(axis=1, keepdims=True), slope - slope.mean(axis=1, keepdims=True)
+    entering = np.zeros_like(features)
+    for stream, units, out, module in zip(
+        streams(network), hidden, slopes, (network.value, network.head), strict=True
+    ):
+        behind = (out @ stream[1][0]) * (units > 0)
+        layers = weighted_layers(module)
+        for layer, inputs, mine in ((layers[1], units, out), (layers[0], features, behind)):
+            np.testing.assert_allclose(layer.weight.grad, mine.T @ inputs, rtol=0, atol=2e-6)
+            np.testing.assert_allclose(layer.bias.grad, mine.sum(axis=0), rtol=0, atol=2e-6)
+        entering += behind @ stream[0][0]
+    entering *= (features > 0) / np.sqrt(2)
+    scale = np.abs(entering).max()
+    assert scale > 1e-3
+    np.testing.assert_allclose(met["slope"].reshape(3, -1), entering, rtol=0, atol=1e-5 * scale)
+
+
+def test_number_of_parameters_of_a_dueling_network():
+    stream = (64 * 7 * 7 + 1) * 512
+    trunk = (4 * 8 * 8 + 1) * 32 + (32 * 4 * 4 + 1) * 64 + (64 * 3 * 3 + 1) * 64
+    found = sum(parameter.numel() for parameter in DuelingCNN(6).parameters())
+    assert found == trunk + 2 * stream + (512 + 1) * (6 + 1)
+
+
+def test_a_dueling_network_is_a_setting():
+    config = dataclasses.replace(AGENT, dueling=True, hidden_units=16)
+    assert isinstance(networks.build(config, 4, (4, 84, 84)), DuelingCNN)
+
+
+def test_the_first_weights_of_the_second_stream_are_drawn_like_the_others():
+    network = DuelingCNN(4, generator=seeded(2))
+    hidden, out = weighted_layers(network.value)
+    for layer, fan_in in ((hidden, 3136), (out, 512)):
+        sample = np.random.default_rng(0).permutation(float64(layer.weight).reshape(-1))[:5_000]
+        bound = fan_in**-0.5
+        assert stats.kstest(sample, stats.uniform(-bound, 2 * bound).cdf).pvalue > 1e-3
+    assert np.abs(float64(out.bias)).max() <= 512**-0.5
+
+
+@pytest.mark.parametrize("kind", ["nature", "linear"])
+def test_one_bias_for_all_actions(kind):
+    config = dataclasses.replace(AGENT, network=kind, hidden_units=16, shared_bias=True)
+    shared = networks.build(config, 4, (4, 84, 84), seeded(1))
+    apart = networks.build(
+        dataclasses.replace(config, shared_bias=False), 4, (4, 84, 84), seeded(1)
+    )
+    stacks = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 4, 84, 84), np.uint8))
+    *_, last = weighted_layers(apart)
+    bias = last.bias.detach().clone()
+    found, usual = shared(stacks), apart(stacks)
+    torch.testing.assert_close(found, usual - bias + bias[0], rtol=0, atol=1e-6)
+    found.sum().backward()
+    assert weighted_layers(shared)[-1].bias.grad.tolist() == [8.0]  # of two states, four actions
+
+
+def test_lecun_normal_leaves_both_streams_without_a_last_bias():
+    config = dataclasses.replace(AGENT, dueling=True, initial_weights="lecun-normal")
+    network = networks.build(config, 4, (4, 84, 84), seeded(1))
+    biases = [set(float64(layer.bias)) for layer in weighted_layers(network)]
+    tenth = {np.float64(np.float32(0.1))}
+    assert biases == [tenth, tenth, tenth, tenth, {0.0}, tenth, {0.0}]
