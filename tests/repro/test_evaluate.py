@@ -105,11 +105,11 @@ def test_games_cut_by_the_budget_do_not_count():
     assert protocols.mean_score(games) == (7.5 + 13.5) / 2
 
 
-def test_without_a_completed_game_the_score_is_zero():
+def test_without_a_completed_game_there_is_no_score():
     games = list(protocols.play_steps(Episodes([50]), still, 1, 700, 16))
     assert games[0].score > 0
-    assert protocols.mean_score(games) == 0.0
-    assert protocols.mean_score([]) == 0.0
+    assert protocols.mean_score(games) is None
+    assert protocols.mean_score([]) is None
 
 
 def test_games_ended_by_the_cap_count():

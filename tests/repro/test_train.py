@@ -164,7 +164,7 @@ def test_the_best_network_is_kept_and_scored(uninterrupted):
             for row in games
             if row["kind"] == "periodic" and int(row["step"]) == step and row["completed"] == "True"
         ]
-        scores[step] = sum(whole) / len(whole) if whole else 0.0
+        scores[step] = sum(whole) / len(whole) if whole else -float("inf")  # no score
     best = max(scores, key=scores.get)  # the first of equals
     done = json.loads((uninterrupted.path / "done.json").read_text())
     assert done["weights_step"] == best
@@ -177,7 +177,7 @@ def test_the_best_network_is_kept_and_scored(uninterrupted):
     env.close()
     weights_file.load(uninterrupted.path / "best.safetensors", agent.network)
     shown = evidence.read(uninterrupted.path.parents[1], "breakout", 1)
-    assert shown.best_score == scores[best]
+    assert shown.best_score == (scores[best] if np.isfinite(scores[best]) else None)
     for name, value in agent.network.state_dict().items():
         assert torch.equal(value, uninterrupted.weights[best][name])
     weights_file.load(uninterrupted.path / "last.safetensors", agent.network)
@@ -337,7 +337,7 @@ def test_gradients_outlast_two_interruptions_without_an_update_between():
         (["random", "pongg"], ["pong"]),
         (["train", "breakout", "--preset", "natur"], ["natur", "nature-text", "machado2018"]),
         (["train", "breakout", "--frames", "-4"], ["--frames", "-4"]),
-        (["train", "breakout", "--frames", "0"], ["frames", "zero"]),
+        (["train", "breakout", "--frames", "0"], ["frames", "got 0"]),
         (["train", "breakout", "--frames", "3"], ["frames", "3"]),
         (["train", "breakout", "--frames", "many"], ["--frames", "many"]),
         (["train", "breakout", "--frames", "4.5"], ["--frames", "4.5"]),
@@ -366,7 +366,6 @@ def test_gradients_outlast_two_interruptions_without_an_update_between():
         (["train", "CartPole-v7", "--preset", "cartpole"], ["CartPole-v7"]),
         (["train"], ["GAME"]),
         (["tarin"], ["tarin"]),
-        ([], ["COMMAND"]),
     ],
     ids=lambda value: " ".join(value) if value and value[0] in ("train", "random") else None,
 )
