@@ -21,7 +21,7 @@ SEQUENCE = re.compile(rb"[^\x20-\x7e\n\x80-\xff]|\xc2[\x80-\x9f]|\xe2\x80[\xa8-\
 def suite(tmp_path):
     """A run in a folder of a hostile name."""
     suite = tmp_path / f"sui{EVIL}te\nrepro: forged" / "nature"
-    shutil.copytree(ROOT / "results" / "published" / "nature" / "pong", suite / "pong")
+    shutil.copytree(ROOT / "results" / "published" / "nature-emulator" / "pong", suite / "pong")
     return suite
 
 
