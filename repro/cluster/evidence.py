@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from repro import games, records
-from repro.storage import done
+from repro.storage import done, logs
 from repro.system import disk
 
 Row = dict[str, Any]
 Columns = Mapping[str, Callable[[str], Any]]
-TAIL_BYTES = 4096  # a last line, or a few rows
+_TAIL_BYTES = 4096  # a few rows
 _RECENT_BYTES = 1 << 16  # has the last periodic evaluation, behind it the final games
 _LARGEST = 10**15  # of any score
 _SLOWEST = 1e-6  # frames per second
@@ -83,14 +83,9 @@ def read(suite: Path, game: str, seed: int) -> Evidence:
     return Evidence(game=game, seed=seed, damaged=damaged, **found)
 
 
-def log_file(suite: Path, game: str, seed: int) -> Path:
-    """Where everything goes that the run prints."""
-    return suite / "jobs" / "runs" / f"{game}-seed-{seed}.log"
-
-
 def events_file(suite: Path, game: str, seed: int) -> Path:
     """Where its starts and ends are listed."""
-    return log_file(suite, game, seed).with_suffix(".csv")
+    return logs.log_file(suite, game, seed).with_suffix(".csv")
 
 
 def failures_in_a_row(events: Sequence[Row]) -> int:
@@ -155,7 +150,7 @@ def _failure(path: Path) -> Row:
 
 def _learned(path: Path) -> Row:
     """What the last row holds."""
-    found = rows(path, {"step": whole, "frames": whole, "frames_per_second": _speed}, TAIL_BYTES)
+    found = rows(path, {"step": whole, "frames": whole, "frames_per_second": _speed}, _TAIL_BYTES)
     return found[-1] if found else {}
 
 
@@ -184,21 +179,6 @@ def _best_score(path: Path) -> Row:
             raise ValueError(f"{path} is cut short")
         metadata = json.loads(file.read(size))["__metadata__"]
     return {"best_score": _number(metadata["score"]) if "score" in metadata else None}
-
-
-def last_line(path: Path, start: int = 0) -> str:
-    """The last line with something on it, at or after a byte of the file; not all of a long one.
-
-    Empty if there is none, or no such file.
-    """
-    try:
-        with disk.open_to_read(path, disk.TABLE_BYTES) as file:
-            file.seek(max(start, file.seek(0, 2) - TAIL_BYTES))
-            text = file.read().decode(errors="replace")
-    except OSError:
-        return ""
-    lines = [line.strip() for line in text.replace("\r", "\n").splitlines()]
-    return next((line[:300] for line in reversed(lines) if line), "")
 
 
 def rows(path: Path, columns: Columns, size: int = disk.TABLE_BYTES) -> list[Row]:

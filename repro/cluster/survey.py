@@ -18,7 +18,7 @@ from repro.cluster import evidence, slurm, submissions
 from repro.cluster.evidence import Evidence
 from repro.cluster.slurm import Job, Queue, Queued
 from repro.cluster.submissions import UNANSWERED_SECONDS
-from repro.storage import lock
+from repro.storage import lock, logs
 
 STATES = ("running", "queued", "requeued", "stale", "missing", "dead", "done")
 STALE_SECONDS = 600.0  # a training touches its lock every minute
@@ -110,7 +110,7 @@ def _look(
         why = f"no sign of life for {silent_seconds / 60:,.0f} min"
     if state == "missing" and places:
         job, index = places[-1]
-        why = evidence.last_line(job.folder / f"{index}.log")
+        why = logs.last_line(job.folder / f"{index}.log")
     damaged = "damaged: " + ", ".join(seen.damaged) if seen.damaged else ""
     failing = _failing(seen.events) if state not in ("dead", "done") else ""
     attempts = sum(event["event"] == "started" for event in seen.events)

@@ -22,7 +22,7 @@ from typing import Any
 from repro import records
 from repro.cluster import evidence
 from repro.config import flags
-from repro.storage import done
+from repro.storage import done, logs
 from repro.storage.run import Run
 from repro.system import disk
 
@@ -45,7 +45,7 @@ class Watcher:
         self._run, self._suite = run, suite
         self._folder = records.run_path(suite, run.game, run.seed)
         self._attempts, self._retry_seconds = attempts, retry_seconds
-        self._log = evidence.log_file(suite, run.game, run.seed)
+        self._log = logs.log_file(suite, run.game, run.seed)
         self._table = evidence.events_file(suite, run.game, run.seed)
         self._process: subprocess.Popen[bytes] | None = None
         self._signal: int | None = None
@@ -74,7 +74,7 @@ class Watcher:
             start = self._log.stat().st_size if self._log.exists() else 0
             self._note("started")
             code = self._once(command)
-            said = evidence.last_line(self._log, start)
+            said = logs.last_line(self._log, start)
             if code == 0:
                 self._note("done", code)
                 return 0

@@ -92,7 +92,7 @@ _NAMES = {name: flag for flag, names in _ELSEWHERE.items() for name in names}
 _OTHER_UNIT = {"frames": ("step", "iteration", "epoch"), "epsilon-decay-steps": ("fraction",)}
 _GAME = {"game", "env", "env-id", "env-name", "environment-id", "env-config", "rom", "atari-game"}
 _COMMANDS = {
-    "eval": "evaluate", "score": "evaluate", "test": "evaluate", "resume": "train", "run": "train",
+    "eval": "evaluate", "score": "evaluate", "test": "evaluate", "run": "train",
     "learn": "train", "list": "games", "ls": "games", "video": "play", "watch": "play",
     "record": "play", "enjoy": "play", "plot": "figures", "plots": "figures", "figure": "figures",
     "table": "tables", "config": "protocol", "settings": "protocol", "presets": "protocol",

@@ -18,13 +18,13 @@ from rich.table import Table
 
 from repro import config
 from repro.config import flags
+from repro.storage import logs
 from repro.storage.run import Run
 from repro.system import disk, terminal
 from repro.system.signals import Stop, listening
 
 _LOOK_SECONDS = 1.0
 _TOLD_SECONDS = 60.0  # between two reports in a log
-_TAIL_BYTES = 4096
 
 
 @dataclass
@@ -42,14 +42,7 @@ class _Job:
 
     def said(self) -> str:
         """The last line."""
-        try:
-            with disk.open_to_read(self.log, disk.TABLE_BYTES) as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
-                lines = file.read().decode(errors="replace").split("\n")
-        except OSError:
-            return ""
-        said = next((line for line in reversed(lines) if line.strip()), "")
-        return disk.one_line(said).removeprefix(f"{self.name}: ")
+        return disk.one_line(logs.last_line(self.log)).removeprefix(f"{self.name}: ")
 
     def state(self) -> str:
         if self.code is None:
@@ -76,9 +69,8 @@ def train(
         0 if all are finished, 128 + the signal if one interrupted them, else 1.
     """
     threads = threads or max(1, (os.cpu_count() or 1) // jobs)
-    folder = suite / "jobs" / "runs"
-    folder.mkdir(parents=True, exist_ok=True)
-    made = [_Job(run, folder / f"{run.game}-seed-{run.seed}.log") for run in runs]
+    made = [_Job(run, logs.log_file(suite, run.game, run.seed)) for run in runs]
+    made[0].log.parent.mkdir(parents=True, exist_ok=True)
 
     def one(job: _Job) -> None:
         if stop.signal is not None:

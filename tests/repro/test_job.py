@@ -10,7 +10,7 @@ import pytest
 
 from repro import config, records
 from repro.cluster import evidence, watcher
-from repro.storage import directory
+from repro.storage import directory, logs
 from repro.storage.run import Run
 
 
@@ -43,7 +43,7 @@ def test_a_run_that_finishes(tmp_path, monkeypatch):
     code, _, events = watch(tmp_path, "echo hello; touch $run/done.json")
     assert (code, names(events)) == (0, ["started", "done"])
     assert {(one["job"], one["node"]) for one in events} == {("12_3", "n17")}
-    assert evidence.log_file(tmp_path, "pong", 0).read_text() == "hello\n"
+    assert logs.log_file(tmp_path, "pong", 0).read_text() == "hello\n"
     # Once more, and nothing is started.
     assert watch(tmp_path, "exit 1") == (0, tmp_path / "pong" / "seed-0", events)
 
@@ -55,7 +55,7 @@ def test_a_run_that_fails_is_tried_again_and_given_up_with_the_reason(tmp_path):
     failure = json.loads((run / "failure.json").read_text())
     assert (failure["exit_code"], failure["failures"]) == (1, 3)
     assert failure["last_line"] == "repro: no room"
-    assert failure["log"] == str(evidence.log_file(tmp_path, "pong", 0))
+    assert failure["log"] == str(logs.log_file(tmp_path, "pong", 0))
     assert {"time", "job", "node", "step"} <= set(failure)
     # Submitted again, it has as many attempts as at first.
     (run / "failure.json").unlink()
@@ -125,7 +125,7 @@ def test_a_signal_is_handed_on_and_its_code_handed_back(tmp_path, number):
     process = subprocess.Popen(
         [sys.executable, "-c", code, "--attempts", "1", tmp_path, "pong", "3", *train]
     )
-    log = evidence.log_file(tmp_path, "pong", 3)
+    log = logs.log_file(tmp_path, "pong", 3)
     end = time.monotonic() + 30
     while time.monotonic() < end and not (log.exists() and log.read_text()):
         time.sleep(0.05)
@@ -156,9 +156,9 @@ def test_a_tail_has_only_whole_rows(tmp_path):
 def test_the_last_line_of_a_progress_bar(tmp_path):
     path = tmp_path / "log"
     path.write_bytes(b"a\r 10%\r 20%\n\n  \n")
-    assert evidence.last_line(path) == "20%"
-    assert evidence.last_line(path, start=path.stat().st_size) == ""
-    assert evidence.last_line(tmp_path / "none") == ""
+    assert logs.last_line(path) == "20%"
+    assert logs.last_line(path, start=path.stat().st_size) == ""
+    assert logs.last_line(tmp_path / "none") == ""
 
 
 def test_a_damaged_run_is_given_up_with_the_reason(tmp_path):

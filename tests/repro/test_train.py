@@ -42,14 +42,7 @@ from tests.repro.small import (
 )
 from wrappers import rules
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    # The command's --threads holds for the whole process, and sums depend on it.
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 # --- the command, killed and resumed ---------------------------------------------------
