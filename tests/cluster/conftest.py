@@ -83,5 +83,9 @@ def suite(cluster, request):
 def whole(cluster):
     """Breakout with seed 0, trained without SLURM and without a break."""
     suite = cluster.folder / "whole"
-    cluster.repro("train", "breakout", *tiny(), "--out", suite, "--threads", 1, "--quiet")
+    # As a submitted run: what is done there keeps no checkpoint.
+    cluster.repro(
+        "train", "breakout", *tiny(), "--no-keep-checkpoint",
+        "--out", suite, "--threads", 1, "--quiet",
+    )  # fmt: skip
     return suite / "breakout" / "seed-0"

@@ -40,6 +40,7 @@ pytestmark = pytest.mark.skipif(
 def words(suite):
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in SETTINGS.items()]
     fixed = ["--preset", "cartpole", "--threads", "1", "--quiet", "--out", str(suite)]
+    fixed.append("--no-keep-checkpoint")
     return ["train", GAME, *fixed, *flags]
 
 

@@ -63,21 +63,28 @@ def test_a_terminal_shows_what_matters_in_its_width(tmp_path, columns, titled, r
     assert "breakout seed 0: begins, of 2,400 frames" in said
 
 
-def test_what_nohup_ignores_stops_no_training(tmp_path):
-    """`nohup repro train` is to outlive its terminal; without nohup the run is saved."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+def started(suite, answer, **changes):
+    """A training that begins with SIGHUP answered so, whatever this process does with it."""
+    before = signal.signal(signal.SIGHUP, answer)
     try:
-        ignoring = start(tmp_path / "nohup", network="linear")
+        process = start(suite, network="linear", **changes)
     finally:
         signal.signal(signal.SIGHUP, before)
-    stopping = start(tmp_path / "plain", network="linear")
-    for process, name in ((ignoring, "nohup"), (stopping, "plain")):
-        wait_for_step(process, tmp_path / name / "breakout" / "seed-0", 30)
-        process.send_signal(signal.SIGHUP)
-    out, err = ignoring.communicate()
-    assert (ignoring.returncode, err) == (0, "")
+    wait_for_step(process, suite / "breakout" / "seed-0", 30)
+    process.send_signal(signal.SIGHUP)
+    return process
+
+
+def test_what_nohup_ignores_stops_no_training(tmp_path):
+    process = started(tmp_path, signal.SIG_IGN)
+    out, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
     assert "finished after 2,400 frames" in out
-    _, err = stopping.communicate()
-    assert stopping.returncode == 128 + signal.SIGHUP
+
+
+def test_without_nohup_a_training_that_loses_its_terminal_is_saved(tmp_path):
+    process = started(tmp_path, signal.SIG_DFL, frames=400_000)  # far from its end
+    _, err = process.communicate()
+    assert process.returncode == 128 + signal.SIGHUP
     assert "the same command goes on" in err
-    assert checkpoint.newest_step(tmp_path / "plain" / "breakout" / "seed-0" / "checkpoint") >= 30
+    assert checkpoint.newest_step(tmp_path / "breakout" / "seed-0" / "checkpoint") >= 30

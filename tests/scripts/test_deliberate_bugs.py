@@ -83,6 +83,7 @@ def test_a_bug_differs_from_the_control_in_nothing_else():
         "training.eval_every_steps": (250_000, 0),
         "training.final_episodes": (30, 1),
         "training.checkpoint_every_steps": (125_000, 25_000),
+        "training.keep_checkpoint": (True, False),
     }
 
 
