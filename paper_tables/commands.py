@@ -4,7 +4,6 @@ Nothing heavy is imported before a command runs.
 """
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,11 +86,6 @@ _OF_BOOTSTRAPS = ("--baseline", "--seed", "--leave-out-damaged")
 def _add(parser: argparse.ArgumentParser, *names: str) -> None:
     for name in names:
         parser.add_argument(name, **_ARGUMENTS[name])
-
-
-def draw_to_files() -> None:
-    """Have matplotlib look for no screen, and read nobody's settings: either may be unusable."""
-    os.environ |= {"MPLBACKEND": "Agg", "MATPLOTLIBRC": os.devnull}
 
 
 def _trained(options: argparse.Namespace, drawn: bool = False) -> "Results":
@@ -182,7 +176,6 @@ def add_figures(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     )
 
     def run(options: argparse.Namespace) -> int:
-        draw_to_files()
         from paper_tables import gallery, style
 
         results = _trained(options, drawn=True)
@@ -204,7 +197,6 @@ def add_report(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     )
 
     def run(options: argparse.Namespace) -> int:
-        draw_to_files()
         from paper_tables import gallery, headline, report, style
         from paper_tables.render import counted
 

@@ -27,6 +27,7 @@ WRONG_USE = (games.UnknownGameError, config.ConfigError, ProtocolError, RunDirec
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    terminal.draw_to_files()
     with terminal.plain(), warnings.catch_warnings():
         warnings.showwarning = functools.partial(_show, warnings.showwarning)
         return _run(list(sys.argv[1:] if argv is None else argv))

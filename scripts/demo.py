@@ -13,8 +13,8 @@ import sys
 import time
 from pathlib import Path
 
-from paper_tables import figures
 from repro import places
+from repro.system import terminal
 
 SOLVED = 475.0  # gymnasium's reward threshold of CartPole-v1
 PUBLISHED = places.PUBLISHED / "nature" / "breakout" / "seed-0"
@@ -51,6 +51,9 @@ def main() -> int:
     )  # fmt: skip
     score = json.loads((cartpole / "done.json").read_text())["mean_return"]
     print(f"mean of 100 games: {score:.1f}; {SOLVED:g} and more is called solved, 500 is perfect")
+    terminal.draw_to_files()
+    from paper_tables import figures
+
     picture = out / "cartpole.png"
     figures.training_curve(cartpole).savefig(picture, dpi=150)
 

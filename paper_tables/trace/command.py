@@ -38,10 +38,8 @@ def add_trace(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
         trace = rule.trace(runs.read(options.runs))
         drawn: Sequence[Path] = ()
         if not options.no_figure:
-            from paper_tables.commands import draw_to_files, make_folder
-
-            draw_to_files()
             from paper_tables import style
+            from paper_tables.commands import make_folder
             from paper_tables.trace import panels
 
             folder = options.out or trace.runs[0].run.path.resolve().parents[1] / "figures"

@@ -33,7 +33,7 @@ def read(file: Path, default: config.Config) -> Chosen:
         ConfigError: naming the file, if it cannot be read or holds what is no setting.
     """
     try:
-        text = disk.read_text(file).removeprefix("\ufeff")
+        text = disk.read_text(file)
         if file.suffix.lower() == ".json":
             there = json.loads(text)
             whole = config.from_dict(there["config"])

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,21 +65,32 @@ def _write(
     path: Path, pictures: Iterator[tuple[Picture, float, int]], frames_per_step: int
 ) -> dict[str, Any]:
     rate = FRAMES_PER_SECOND / frames_per_step
+    made: dict[str, Any] = {"return": 0.0, "frames": 0, "pictures": 0}
+
+    def counted() -> Iterator[Picture]:
+        for picture, score, frames in pictures:
+            made.update({"return": score, "frames": frames, "pictures": made["pictures"] + 1})
+            yield picture
+
     if path.suffix == ".mp4":
-        writer = imageio.get_writer(
+        writer: Any = imageio.get_writer(
             path, fps=rate, codec="libx264", macro_block_size=1, ffmpeg_log_level="quiet"
         )
+        with writer:
+            for picture in counted():
+                writer.append_data(picture)
     else:  # first in memory: on a full disk this writer would complain whenever it is closed
+        drawn: Any = list(counted())
         gif = io.BytesIO()
-        writer = imageio.get_writer(gif, format="GIF", duration=1000 / rate, loop=0)
-    made: dict[str, Any] = {"return": 0.0, "frames": 0, "pictures": 0}
-    with writer:
-        for picture, score, frames in pictures:
-            writer.append_data(picture)
-            made |= {"return": score, "frames": frames, "pictures": made["pictures"] + 1}
-    if path.suffix == ".gif":
+        imageio.mimwrite(gif, drawn, format="GIF", duration=durations_ms(len(drawn), rate), loop=0)
         path.write_bytes(gif.getvalue())
     return made
+
+
+def durations_ms(pictures: int, rate: float) -> list[int]:
+    """How long a GIF shows each picture: whole hundredths of seconds, right in their sum."""
+    ends = [round(100 * number / rate) for number in range(pictures + 1)]
+    return [10 * (end - begin) for begin, end in itertools.pairwise(ends)]
 
 
 def _check(path: Path, pictures: int) -> None:

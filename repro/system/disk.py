@@ -142,14 +142,14 @@ def read_bytes(path: Path, most_bytes: int = TABLE_BYTES) -> bytes:
 
 
 def read_text(path: Path, most_bytes: int = SMALL_BYTES) -> str:
-    """Read a regular file of UTF-8, without patience.
+    """Read a regular file of UTF-8, with or without a mark of that, without patience.
 
     Raises:
         OSError: if it cannot be read; ForeignFileError: see :func:`open_to_read`.
         UnicodeDecodeError: if it is no text.
     """
     with open_to_read(path, most_bytes) as file:
-        return file.read(most_bytes).decode()
+        return file.read(most_bytes).decode("utf-8-sig")
 
 
 def items(folder: Path) -> list[Path]:

@@ -4,6 +4,7 @@ Names of folders and values in files may be a stranger's, whichever command show
 """
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from typing import IO, Any
@@ -37,6 +38,11 @@ def plain() -> Iterator[None]:
     out, err = (stream and _Plain(stream) for stream in (sys.stdout, sys.stderr))
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         yield
+
+
+def draw_to_files() -> None:
+    """Have matplotlib look for no screen, and read nobody's settings: either may be unusable."""
+    os.environ |= {"MPLBACKEND": "Agg", "MATPLOTLIBRC": os.devnull}
 
 
 def raw(stream: IO[str]) -> IO[str]:

@@ -1,7 +1,11 @@
 """The doctor: finds a healthy machine healthy and a broken one broken."""
 
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +31,16 @@ def test_all_imports_and_roms_are_fine_here(checks):
     assert all(check.status == "ok" for name, check in checks.items() if name.startswith("import"))
     assert checks["ROMs"].status == "ok"
     assert {"emulator", "memory", "disk", "GPU", "threads"} < set(checks)
+
+
+def test_a_notebooks_drawing_is_no_fault_of_the_machine(tmp_path):
+    """The setting that a Jupyter kernel hands on, where its module is not installed."""
+    doctor_only = [sys.executable, "-m", "repro", "doctor", "--out", tmp_path]
+    done = subprocess.run(
+        doctor_only, capture_output=True, text=True, check=False,
+        env=os.environ | {"MPLBACKEND": "module://no_such_backend"},
+    )  # fmt: skip
+    assert re.search(r"^ok +import seaborn", done.stdout, re.MULTILINE), done.stdout
 
 
 def test_every_md5_is_that_of_the_emulators_own_list():

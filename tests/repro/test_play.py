@@ -6,6 +6,7 @@ import gc
 import imageio.v2 as imageio
 import numpy as np
 import pytest
+from PIL import Image
 
 from repro import config, experiment, records
 from repro.evaluation import protocols
@@ -48,6 +49,18 @@ def test_a_video_has_the_screen_and_the_action_values(run_dir, tmp_path, suffix)
     assert FRAMES - 30 <= 4 * made["pictures"] <= FRAMES + 4
     assert {picture.shape for picture in pictures} == {(420, 320 + 320, 3)}
     assert any((pictures[0][:, :320] != later[:, :320]).any() for later in pictures[1:])
+
+
+def test_a_gif_plays_as_long_as_its_game(run_dir, tmp_path):
+    """15 pictures a second; the format counts in hundredths, of which none has 6.67."""
+    path = tmp_path / "video.gif"
+    made = video.record(load(run_dir, "last"), path, episode=0, max_frames=FRAMES)
+    shown_ms = 0
+    with Image.open(path) as gif:
+        for number in range(gif.n_frames):
+            gif.seek(number)
+            shown_ms += gif.info["duration"]
+    assert abs(shown_ms - 1000 / 15 * made["pictures"]) <= 5
 
 
 def test_the_same_episode_is_the_same_game(run_dir, tmp_path):

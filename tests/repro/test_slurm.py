@@ -301,9 +301,11 @@ def test_time_limits_as_sbatch_takes_them(text, seconds):
     assert site.Site(time=text).time_seconds == seconds
 
 
-def test_a_site_file_and_changedbefore_it(tmp_path, capsys):
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["plain", "marked"])  # as editors leave it
+def test_a_site_file_and_a_flag_before_it(tmp_path, capsys, mark):
     file = tmp_path / "site.toml"
-    file.write_text('partition = "gpu"\ncpus = 4\nmemory_gb = 20\nextra = ["--qos=long"]\n')
+    text = 'partition = "gpu"\ncpus = 4\nmemory_gb = 20\nextra = ["--qos=long"]\n'
+    file.write_text(mark + text, "utf-8")
     words = ["submit", "pong", "--site", file, "--cpus", 2, "--out", tmp_path / "s"]
     code, out, _ = use(capsys, *words)
     found = options(out)
