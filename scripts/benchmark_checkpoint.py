@@ -28,7 +28,7 @@ from repro.config.flags import OneLineParser, count
 from repro.replay import MinibatchQueue, ReplayMemory
 from repro.storage import checkpoint, provenance, weights_file
 from repro.storage.run import Run
-from repro.system import machine
+from repro.system import machine, terminal
 from wrappers import state as env_state
 
 REPLAY_STEPS = config.preset("nature").agent.replay_steps
@@ -225,4 +225,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(terminal.script(main))

@@ -21,6 +21,7 @@ from paper_tables import reference
 from repro import config, records
 from repro.games import GAMES
 from repro.storage import provenance
+from repro.system import terminal
 
 SECONDS_ALLOWED, BYTES_ALLOWED = 10.0, 1_000_000_000
 EVALUATIONS, GAMES_EACH, FINAL_GAMES = 200, 40, 30
@@ -97,4 +98,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(terminal.script(main))

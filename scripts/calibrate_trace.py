@@ -8,11 +8,13 @@ keep, correct ones and those with a mistake made on purpose.
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from paper_tables import render
 from paper_tables.trace import runs, words
+from repro.system import terminal
 
 _KEPT = Path(__file__).parents[1] / "tests" / "paper_tables" / "data" / "traces"
 
@@ -27,4 +29,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(terminal.script(main))

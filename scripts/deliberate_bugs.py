@@ -24,6 +24,7 @@ from repro import config, experiment, records
 from repro.agent import Agent, NonFiniteError
 from repro.config import Config, flags
 from repro.storage.run import Run
+from repro.system import terminal
 from repro.training import command
 
 GAME = "ms_pacman"
@@ -154,4 +155,4 @@ def make(run: Run, bug: Bug, suite: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(terminal.script(main))

@@ -102,4 +102,4 @@ def repro(*words: object) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(terminal.script(main))

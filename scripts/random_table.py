@@ -1,11 +1,13 @@
 """Regenerate the random player's table.csv and table.md beside its runs."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from paper_tables.random_player import DISTANT, compare, further_games
 from paper_tables.render import plain
 from repro.records import read_results
+from repro.system import terminal
 
 HEADER = """# The random player beside the printed Random column
 
@@ -46,4 +48,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(terminal.script(main))

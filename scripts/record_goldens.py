@@ -17,6 +17,7 @@ from typing import Any
 import ale_py
 
 from repro.games import GAMES
+from repro.system import terminal
 
 TESTS = Path(__file__).resolve().parents[1] / "tests" / "wrappers"
 
@@ -63,4 +64,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(terminal.script(main))

@@ -17,7 +17,7 @@ from repro import config, games
 from repro.cluster import slurm, submit
 from repro.config.flags import OneLineParser, count, natural
 from repro.storage import segments
-from repro.system import machine
+from repro.system import machine, terminal
 
 DAY_SECONDS = 86_400
 START_SECONDS = 30  # libraries, emulator, reading a checkpoint
@@ -221,4 +221,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(terminal.script(main))

@@ -20,6 +20,7 @@ import torch
 
 from repro.config.flags import OneLineParser, count, natural
 from repro.records import read_json, write_json
+from repro.system import terminal
 from scripts.plain_descent import (
     NEAR_ROOT,
     TARGET_EVERY_UPDATES,
@@ -148,4 +149,4 @@ def _cells(path: Path) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(terminal.script(main))

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,7 @@ from paper_tables import render
 from paper_tables.caveats import caveats
 from paper_tables.collect import collect
 from repro.records import read_json, read_results, runs
+from repro.system import terminal
 
 HEADER = """# How the trainings went
 
@@ -96,4 +98,4 @@ def spread(run: Path) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(terminal.script(main))

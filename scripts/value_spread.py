@@ -8,6 +8,7 @@ the best action stands from the worst.
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from repro import experiment
 from repro.agent import Agent
 from repro.evaluation.trained import load
+from repro.system import terminal
 
 
 def main() -> None:
@@ -70,4 +72,4 @@ def spread(agent: Agent, states: NDArray[np.uint8]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(terminal.script(main))

@@ -8,6 +8,7 @@ but Montezuma's Revenge, where DQN scores as random play does.
 
 import argparse
 import itertools
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -21,6 +22,7 @@ from paper_tables.verdicts import (
     Score,
     against_printed,
 )
+from repro.system import terminal
 
 SHORTFALLS_PERCENT = (0, 10, 50)
 SPREADS_PERCENT = (10, 40)  # nnabla-rl's three seeds a game: 46 in the median (reference/)
@@ -92,4 +94,4 @@ def _suite(
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(terminal.script(main))

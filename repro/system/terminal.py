@@ -6,7 +6,7 @@ Names of folders and values in files may be a stranger's, whichever command show
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 
@@ -43,6 +43,17 @@ def plain() -> Iterator[None]:
 def draw_to_files() -> None:
     """Have matplotlib look for no screen, and read nobody's settings: either may be unusable."""
     os.environ |= {"MPLBACKEND": "Agg", "MATPLOTLIBRC": os.devnull}
+
+
+def script(main: Callable[[], int | None]) -> int:
+    """Run a script's main and return its exit code: whoever reads its output may have enough."""
+    try:
+        code = main() or 0
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's own flush
+        return 0
+    return code
 
 
 def raw(stream: IO[str]) -> IO[str]:

@@ -1,6 +1,7 @@
 """The scripts, run as a person runs them."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -69,3 +70,14 @@ def test_the_table_benchmark_makes_a_suite_up_and_reads_it_whole(tmp_path):
     assert figures["rows"] == 49 * (200 * 40 + 30)
     assert figures["seconds"] > 0
     assert f"{figures['rows']:,} rows" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["calibrate_trace.py", "simulate_queue.py"])
+def test_a_reader_who_has_enough_is_no_error(name):
+    """As `head` is: its end of the pipe is closed before anything is written."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, SCRIPTS / name]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
