@@ -12,6 +12,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from repro import __version__, config, games
@@ -80,6 +81,19 @@ def parser(arguments: Sequence[str], whole: bool = False) -> argparse.ArgumentPa
     return made
 
 
+def add_study(command: argparse.ArgumentParser, _: Sequence[str]) -> None:
+    """What `repro study` takes: trainings, and then what paper_tables make of them."""
+    from repro.config.study import Study
+    from repro.training import study
+
+    def draw(wanted: Study, folder: Path, write: bool) -> None:
+        from paper_tables import studies
+
+        print(studies.show(wanted, folder, write))
+
+    study.add(command, draw)
+
+
 COMMANDS = {  # name to the function that adds its flags, and what it does
     "games": ("repro.commands:add_games", "List the 49 games."),
     "train": (
@@ -87,6 +101,10 @@ COMMANDS = {  # name to the function that adds its flags, and what it does
         "Train the agent on a game; the same command again resumes.",
     ),
     "resume": ("repro.training.flags:add_resume", "Go on with a run, or make it longer."),
+    "study": (
+        "repro.cli:add_study",
+        "Compare configurations over games and seeds: train, tabulate, draw.",
+    ),
     "submit": ("repro.cluster.submit:add", "Submit games and seeds to SLURM as one array job."),
     "status": ("repro.cluster.status:add", "Show what became of every run of a suite."),
     "evaluate": (

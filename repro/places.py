@@ -7,10 +7,17 @@ from repro import records
 OURS = Path("results")
 PUBLISHED = OURS / "published"  # committed; no command writes there unless it is told to
 
+STUDY = "study.toml"  # what a study compares; beside its results
+
 
 def own(name: str) -> Path:
     """The user's suite, or file, of a name: where commands write."""
     return OURS / name
+
+
+def study(named: str, name: str) -> Path:
+    """The folder of a study's results: the one that was named instead of it, else of its name."""
+    return Path(named) if (Path(named) / STUDY).is_file() else own(f"studies/{name}")
 
 
 def shown(name: str) -> Path:

@@ -19,7 +19,7 @@ _FILES = {"config", "system", "storage", "games", "records", "places"}
 _EXPERIMENT = _FILES | {"dqn", "experiment"}
 ARROWS = {
     "dqn": {"config", "wrappers.state"},
-    "config": {"system", "wrappers.protocol", "wrappers.settings"},
+    "config": {"system", "places", "wrappers.protocol", "wrappers.settings"},
     "system": set(),
     "games": {"wrappers.ids"},
     "records": {"system"},
@@ -40,7 +40,8 @@ ARROWS = {
     "doctor": _FILES,
     "commands": _FILES | {"doctor", "evaluation", "training", "studies"},
     "job": {"cluster"},
-    "cli": _FILES | {"__version__", "wrappers.ids", "wrappers.protocol"},
+    "cli": _FILES
+    | {"__version__", "training", "paper_tables.studies", "wrappers.ids", "wrappers.protocol"},
     "__main__": {"cli"},
     "completion": {"cli", "games"},
     "__init__": set(),

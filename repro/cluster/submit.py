@@ -10,11 +10,11 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from repro import config, games, records
+from repro import config, games, places, records
 from repro.cluster import estimate, site, slurm, submissions
 from repro.cluster.status import summary
 from repro.cluster.survey import RunStatus, look
-from repro.config import Config, ConfigError, flags
+from repro.config import Config, ConfigError, flags, study
 from repro.storage.run import Run
 from repro.system import disk, machine
 
@@ -30,12 +30,16 @@ def add(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
     training = dataclasses.replace(default.training, keep_checkpoint=False)
     default = dataclasses.replace(default, training=training)
     parser.add_argument(
-        "games", nargs="+", metavar="GAME",
+        "games", nargs="*", metavar="GAME",
         help="games, `all` for the 49, or a file with a game per line",
     )  # fmt: skip
     parser.add_argument(
-        "--seeds", nargs="+", type=flags.seeds, default=[[0]], metavar="N",
-        help="seeds, or ranges such as 0-4 [default 0]",
+        "--seeds", nargs="+", type=flags.seeds, metavar="N",
+        help="seeds, or ranges such as 0-4 [default 0, or those of the study]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--study", metavar="NAME",
+        help="submit the trainings of `repro study NAME`: an array for each configuration",
     )  # fmt: skip
     flags.add_preset(parser)
     parser.add_argument(
@@ -54,9 +58,35 @@ def add(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
     site.add_flags(parser)
     estimate.add_flags(parser)
     flags.add_settings(parser, default)
-    parser.set_defaults(
-        run=lambda options: command(options, flags.read_settings(options, default), arguments)
-    )
+
+    def run(options: argparse.Namespace) -> int:
+        chosen = flags.read_settings(options, default)
+        if options.study is None:
+            return command(options, chosen, arguments)
+        if chosen != default:
+            raise ConfigError("--study brings its own settings; write another study for others")
+        return _submit_study(options, arguments)
+
+    parser.set_defaults(run=run)
+
+
+def _submit_study(options: argparse.Namespace, words: Sequence[str]) -> int:
+    """Submit every configuration of a study as a suite of its own; the worst exit code."""
+    wanted = study.read(options.study)
+    folder = options.out or places.study(options.study, wanted.name)
+    if options.send:
+        study.keep(wanted, folder)
+    codes = []
+    for cell in wanted.cells:
+        changes = {
+            "games": options.games or wanted.games,
+            "seeds": options.seeds or [range(wanted.seeds)],
+            "preset": wanted.preset,
+            "out": folder / cell.folder,
+        }
+        given = argparse.Namespace(**vars(options) | changes)
+        codes.append(command(given, cell.config, words))
+    return max(codes)
 
 
 def command(options: argparse.Namespace, chosen: Config, words: Sequence[str]) -> int:
@@ -69,7 +99,9 @@ def command(options: argparse.Namespace, chosen: Config, words: Sequence[str]) -
     """
     where = site.read_flags(options)
     suite = _suite(options.out or Path("results") / options.preset)
-    numbers = dict.fromkeys(number for part in options.seeds for number in part)
+    if not options.games:
+        raise ConfigError("submit needs a GAME (see `repro games`), or --study")
+    numbers = dict.fromkeys(number for part in options.seeds or [[0]] for number in part)
     names = read_games(options.games, chosen)
     wanted = [Run(name, number, options.preset, chosen) for number in numbers for name in names]
     with submissions.alone(suite) if options.send else contextlib.nullcontext():

@@ -38,9 +38,18 @@ def read(file: Path, default: config.Config) -> Chosen:
             there = json.loads(text)
             whole = config.from_dict(there["config"])
             return Chosen(whole, there["game"], there["seed"], there["preset"])
-        return Chosen(config.replaced(default, dict(_settings(tomllib.loads(text), default))))
+        return Chosen(changed(default, tomllib.loads(text)))
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise config.ConfigError(f"{disk.one_line(file)}: {disk.reason(error)}") from error
+
+
+def changed(default: config.Config, table: Mapping[str, Any]) -> config.Config:
+    """Another configuration, which differs in the settings that a table names.
+
+    Raises:
+        ValueError: if one is no setting, or has a value that it cannot have.
+    """
+    return config.replaced(default, dict(_settings(table, default)))
 
 
 def _settings(table: Mapping[str, Any], default: config.Config) -> Iterator[tuple[str, Any]]:

@@ -68,8 +68,9 @@ def add_train(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
 
             more = ["--restart"] if options.restart else []
             return several.train(
-                runs, suite, options.device, options.threads, options.jobs, not options.quiet, more
-            )
+                [(suite, run) for run in runs], options.device, options.threads, options.jobs,
+                not options.quiet, more,
+            )  # fmt: skip
         from repro.training import command
 
         return command.command(

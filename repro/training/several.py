@@ -29,20 +29,23 @@ _TOLD_SECONDS = 60.0  # between two reports in a log
 
 @dataclass
 class _Job:
-    """One run: its process, once there is one, and the file with what that says."""
+    """One run and its suite: its process, once there is one."""
 
     run: Run
-    log: Path
+    suite: Path
+    title: str
     process: subprocess.Popen[bytes] | None = None
     code: int | None = None
 
     @property
-    def name(self) -> str:
-        return f"{self.run.game} seed {self.run.seed}"
+    def log(self) -> Path:
+        """The file with what it says."""
+        return logs.log_file(self.suite, self.run.game, self.run.seed)
 
     def said(self) -> str:
         """The last line."""
-        return disk.one_line(logs.last_line(self.log)).removeprefix(f"{self.name}: ")
+        own = f"{self.run.game} seed {self.run.seed}: "
+        return disk.one_line(logs.last_line(self.log)).removeprefix(own)
 
     def state(self) -> str:
         if self.code is None:
@@ -51,14 +54,13 @@ class _Job:
 
 
 def train(
-    runs: Sequence[Run], suite: Path, device: str, threads: int | None, jobs: int, progress: bool,
+    runs: Sequence[tuple[Path, Run]], device: str, threads: int | None, jobs: int, progress: bool,
     more: Sequence[str] = (),
 ) -> int:  # fmt: skip
     """Train several runs, ``jobs`` at a time.
 
     Args:
-        runs: of one preset and configuration.
-        suite: folder of the runs.
+        runs: each with the folder of its suite.
         device: for each.
         threads: of each [default the cores, divided by the jobs].
         jobs: processes at once.
@@ -69,13 +71,18 @@ def train(
         0 if all are finished, 128 + the signal if one interrupted them, else 1.
     """
     threads = threads or max(1, (os.cpu_count() or 1) // jobs)
-    made = [_Job(run, logs.log_file(suite, run.game, run.seed)) for run in runs]
-    made[0].log.parent.mkdir(parents=True, exist_ok=True)
+    suites = {suite for suite, _ in runs}
+    made = []
+    for suite, run in runs:
+        prefix = f"{suite.name}: " if len(suites) > 1 else ""
+        made.append(_Job(run, suite, f"{prefix}{run.game} seed {run.seed}"))
+    for suite in suites:
+        logs.log_file(suite, "", 0).parent.mkdir(parents=True, exist_ok=True)
 
     def one(job: _Job) -> None:
         if stop.signal is not None:
             return
-        words = _words(job.run, suite, device, threads)
+        words = _words(job, device, threads)
         with disk.open_to_append(job.log) as log:
             job.process = subprocess.Popen([*words, *more], stdout=log, stderr=log)
             job.code = job.process.wait()
@@ -97,11 +104,12 @@ def train(
     return _account(made, stop)
 
 
-def _words(run: Run, suite: Path, device: str, threads: int) -> list[str]:
+def _words(job: _Job, device: str, threads: int) -> list[str]:
+    run = job.run
     return [
         sys.executable, "-m", "repro.cli", "train", run.game, "--seed", str(run.seed),
         "--preset", run.preset, *flags.write_settings(config.preset(run.preset), run.config),
-        "--out", str(suite), "--device", device, "--threads", str(threads),
+        "--out", str(job.suite), "--device", device, "--threads", str(threads),
     ]  # fmt: skip
 
 
@@ -125,7 +133,7 @@ def _account(jobs: Sequence[_Job], stop: Stop) -> int:
         if job.code == 0:
             print(job.said())
     for job in failed:
-        print(f"repro: {job.name} {job.state()}: {job.said()} ({job.log})", file=sys.stderr)
+        print(f"repro: {job.title} {job.state()}: {job.said()} ({job.log})", file=sys.stderr)
     return 1 if failed else 0
 
 
@@ -148,14 +156,14 @@ class _Progress:
             self._told = time.monotonic()
             for job in self._jobs:
                 if job.state() == "running":
-                    print(f"{job.name}: {job.said()}", file=sys.stderr, flush=True)
+                    print(f"{job.title}: {job.said()}", file=sys.stderr, flush=True)
 
     def _table(self) -> Table:
         table = Table(box=None)
         for name in ("run", "state", "last said"):
             table.add_column(name, no_wrap=True, overflow="ellipsis")
         for job in self._jobs:
-            table.add_row(job.name, job.state(), job.said())
+            table.add_row(job.title, job.state(), job.said())
         return table
 
     def close(self) -> None:

@@ -1,0 +1,194 @@
+"""A study's results: a table and a figure of its configurations, over seeds."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy import stats
+
+from paper_tables import collect, style
+from paper_tables.curves import over_seeds
+from paper_tables.render import Column, Table, csv, grid, markdown
+from repro.config.study import Study
+from repro.records import write_atomic
+
+_LINES = ("-", "--", "-.", ":")
+_NAME = "study"  # of the files
+
+
+@dataclass(frozen=True)
+class Row:
+    """One configuration on one game.
+
+    Attributes:
+        cell: its title.
+        game: its name.
+        wanted: seeds that the study has.
+        scores: final score of each finished seed, ``(seeds,)``, mean raw return.
+        learning: mean of each finished seed's periodic evaluations, ``(seeds,)``: who learns
+            sooner has more.
+        curve: ``mean``, ``low``, ``high`` of the periodic evaluations by ``frames``.
+        frames: length of the trainings.
+    """
+
+    cell: str
+    game: str
+    wanted: int
+    scores: np.ndarray
+    learning: np.ndarray
+    curve: pd.DataFrame
+    frames: int
+
+    def interval(self, values: np.ndarray) -> tuple[float, float]:
+        """Of the mean over seeds, 95%, by Student's t; NaN of fewer than two."""
+        if len(values) < 2:
+            return math.nan, math.nan
+        half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
+        return float(values.mean() - half), float(values.mean() + half)
+
+
+def show(study: Study, folder: Path, write: bool = True) -> str:
+    """Tabulate what is in a study's folder; write study.md, .csv, .svg and .png there.
+
+    Returns:
+        The table, and where the files are.
+
+    Raises:
+        NoRunError: if nothing of the study is there.
+    """
+    rows = read(study, folder)
+    table = tabulate(study, rows)
+    if write:
+        write_atomic(folder / f"{_NAME}.csv", csv(table).encode())
+        write_atomic(folder / f"{_NAME}.md", markdown(table).encode())
+        style.save(draw(study, rows), folder, _NAME)
+    notes = "".join(f"{note}\n" for note in table.notes)
+    return f"{table.title}\n\n{grid(table)}\n{notes}\n{folder / _NAME}.md, .csv, .svg and .png"
+
+
+def read(study: Study, folder: Path) -> list[Row]:
+    """Read what there is of each configuration and game; unfinished runs are left out."""
+    rows = []
+    for cell in study.cells:
+        suite = folder / cell.folder
+        whole = collect.collect(suite) if suite.is_dir() else collect.NOTHING
+        for game in study.games:
+            rows.append(_row(study, cell.title, game, whole))
+    if not any(len(row.scores) for row in rows):
+        raise collect.NoRunError(f"no run of the study {study.name} is finished below {folder}")
+    return rows
+
+
+def _row(study: Study, title: str, game: str, whole: collect.Results) -> Row:
+    """Of the longest runs, if a study was made longer in part."""
+    both = (whole, whole.others or collect.NOTHING)
+    lengths = [
+        run.train_frames for one in both for run in one.runs if run.finished and run.game == game
+    ]
+    frames = max(lengths, default=0)
+    scores: list[float] = []
+    learning: list[float] = []
+    parts: list[pd.DataFrame] = []
+    for results in both:
+        finals, periodic = results.final_scores(), results.periodic()
+        for number, run in enumerate(results.runs):
+            if not run.finished or run.game != game or run.train_frames != frames:
+                continue
+            scores.append(finals.loc[finals["run"] == number, "return"].mean())
+            part = periodic[periodic["run"] == number]
+            learning.append(part["mean"].mean())
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "run": len(parts),
+                        "frames": part["step"] * run.frames_per_step,
+                        "value": part["mean"],
+                    }
+                )
+            )
+    curve = over_seeds(pd.concat(parts)) if parts else pd.DataFrame()
+    return Row(title, game, study.seeds, np.array(scores), np.array(learning), curve, frames)
+
+
+def tabulate(study: Study, rows: list[Row]) -> Table:
+    """A line for each configuration and game."""
+    several = len(study.games) > 1
+
+    def of_scores(row: Row) -> str:
+        low, high = row.interval(row.scores)
+        return "-" if math.isnan(low) else f"{low:,.1f} to {high:,.1f}"
+
+    columns = (
+        Column("configuration", "configuration", lambda row: row.cell),
+        Column("game", "game" if several else "", lambda row: row.game),
+        Column("frames", "frames", lambda row: row.frames, 0),
+        Column("seeds", "seeds", lambda row: len(row.scores), 0),
+        Column("score", "score", lambda row: _mean(row.scores), 1),
+        Column("low", "", lambda row: row.interval(row.scores)[0]),
+        Column("high", "", lambda row: row.interval(row.scores)[1]),
+        Column("", "95% interval", of_scores),
+        Column("worst", "worst seed", lambda row: row.scores.min() if len(row.scores) else None, 1),
+        Column("best", "best seed", lambda row: row.scores.max() if len(row.scores) else None, 1),
+        Column("while_learning", "while learning", lambda row: _mean(row.learning), 1),
+    )
+    notes = [
+        "score: mean raw return of the final games of the best network, over seeds, with Student's "
+        "interval; while learning: mean of all periodic evaluations, more for who learns sooner."
+    ]
+    missing = sum(row.wanted - len(row.scores) for row in rows)
+    if missing > 0:
+        notes.append(f"{missing} trainings are not finished.")
+    if study.shortened:
+        notes.append(f"Shortened: {study.shortened}")
+    return Table(_NAME, study.summary, tuple(columns), rows, tuple(notes))
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return float(values.mean()) if len(values) else None
+
+
+@matplotlib.rc_context(style.STYLE)
+def draw(study: Study, rows: list[Row]) -> Figure:
+    """A row per game: the periodic evaluations over frames, and the final score of every seed.
+
+    Lines are means over seeds, bands and bars their 95% intervals.
+    """
+    titles = [cell.title for cell in study.cells]
+    figure = style.sheet(14 + 56 * len(study.games))
+    panels = figure.subplots(len(study.games), 2, squeeze=False, width_ratios=[3, 2], sharey="row")
+    for (learning, final), game in zip(panels, study.games, strict=True):
+        for axes in (learning, final):
+            style.tidy(axes)
+        for row in (row for row in rows if row.game == game and len(row.scores)):
+            place = titles.index(row.cell)
+            colour = style.COLOURS[place % len(style.COLOURS)]
+            line = _LINES[place // len(style.COLOURS) % len(_LINES)]
+            thousands = row.curve.index.to_numpy() / 1e3
+            learning.plot(thousands, row.curve["mean"], line, color=colour, label=row.cell, lw=1.2)
+            learning.fill_between(
+                thousands, row.curve["low"], row.curve["high"], color=colour, alpha=0.15, lw=0
+            )
+            spread = np.linspace(-0.2, 0.2, len(row.scores) + 2)[1:-1]
+            final.plot(place + spread, row.scores, "o", color=colour, ms=2.5, alpha=0.6)
+            low, high = row.interval(row.scores)
+            mean = float(row.scores.mean())
+            half = [[mean - low], [high - mean]]
+            final.errorbar(place, mean, None if math.isnan(low) else half, fmt="_", color="0.1")
+        learning.set(xlabel="emulator frames (thousands)", ylabel="score", xlim=(0, None))
+        learning.set_title(game if len(study.games) > 1 else "periodic evaluations")
+        final.set_title("final scores, mean, 95% interval")
+        final.set_xticks(range(len(titles)), [])
+        final.set_xlim(-0.6, len(titles) - 0.4)
+        drawn = [
+            value for row in rows if row.game == game and len(row.scores)
+            for value in (*row.scores, *row.curve["mean"])
+        ]  # fmt: skip
+        if drawn:  # an interval of few seeds can be far wider than they are apart
+            room = 0.1 * (max(drawn) - min(drawn)) or 1.0
+            learning.set_ylim(min(drawn) - room, max(drawn) + room)
+    style.legend(figure, 2 if len(titles) > 3 else len(titles))
+    return figure

@@ -1,0 +1,97 @@
+"""`repro study`: train every configuration of a study over its games and seeds."""
+
+import argparse
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from repro import games, places
+from repro.config import files, flags, study
+from repro.config.flags import count
+from repro.config.parser import make_rare
+from repro.config.study import Study
+from repro.storage.run import Run
+
+INTERRUPTED = 128  # from this exit code on, by a signal
+Draw = Callable[[Study, Path, bool], None]
+
+
+def add(parser: argparse.ArgumentParser, draw: Draw) -> None:
+    """What `repro study` takes; ``draw`` shows what is in a study's folder, or also writes it."""
+    parser.add_argument(
+        "study", nargs="?",
+        help="of those listed without it; a TOML file of the same form; or a folder of results",
+    )  # fmt: skip
+    parser.add_argument(
+        "--show", action="store_true", help="train nothing: tabulate and draw what is there"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER",
+        help="of the results, a suite in it for each configuration [default results/studies/NAME]",
+    )  # fmt: skip
+    parser.add_argument("--games", nargs="+", metavar="GAME", help="instead of the study's own")
+    parser.add_argument("--seeds", type=count, metavar="N", help="how many, instead of its own")
+    parser.add_argument("--frames", type=flags.natural, metavar="N", help="instead of its own")
+    parser.add_argument("--jobs", type=count, default=1, metavar="N", help="at once [default 1]")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, ..., or auto [default cpu]")
+    parser.add_argument("--threads", type=flags.threads, metavar="N", help="of each run")
+    make_rare(parser.add_argument("--quiet", action="store_true", help="no table of progress"))
+
+    def run(options: argparse.Namespace) -> int:
+        if options.study is None:
+            for name in study.names():
+                print(f"{name:20} {study.read(name).summary}")
+            return 0
+        wanted = chosen(options)
+        folder = options.out or places.study(options.study, wanted.name)
+        code, own = 0, f"studies/{wanted.name}"
+        if options.show and folder == places.own(own):
+            folder = places.shown(own)
+            draw(wanted, folder, folder == places.own(own))
+            return 0
+        if not options.show:
+            from repro.training import several
+
+            study.keep(wanted, folder)
+            code = several.train(
+                runs(wanted, folder), options.device, options.threads, options.jobs,
+                not options.quiet,
+            )  # fmt: skip
+        if code < INTERRUPTED:
+            draw(wanted, folder, True)
+        return code
+
+    parser.set_defaults(run=run)
+
+
+def chosen(options: argparse.Namespace) -> Study:
+    """The study that is named, with what the flags change of it."""
+    wanted = study.read(options.study)
+    changes: dict[str, Any] = {}
+    if options.games:
+        changes["games"] = tuple(options.games)
+    if options.seeds:
+        changes["seeds"] = options.seeds
+    if options.frames:
+        changes["cells"] = tuple(
+            dataclasses.replace(cell, config=files.changed(cell.config, {"frames": options.frames}))
+            for cell in wanted.cells
+        )
+    return dataclasses.replace(wanted, **changes)
+
+
+def runs(wanted: Study, folder: Path) -> list[tuple[Path, Run]]:
+    """Every training of a study, each with its suite; one seed of all before the next.
+
+    Raises:
+        UnknownGameError, ConfigError: if one cannot be.
+    """
+    found = []
+    for seed in range(wanted.seeds):
+        for cell in wanted.cells:
+            for game in wanted.games:
+                atari = cell.config.environment == "atari"
+                name = games.find(game).name if atari else game
+                found.append((folder / cell.folder, Run(name, seed, wanted.preset, cell.config)))
+    return found
