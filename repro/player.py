@@ -12,6 +12,8 @@ from wrappers import state as env_state
 class Player:
     """Takes actions in an environment and stores each transition once.
 
+    What is returned is a copy: whoever changes it does not change what is stored.
+
     Args:
         env: as the agent trains on it.
         memory: receives every transition.
@@ -25,7 +27,7 @@ class Player:
     def start(self) -> NDArray[Any]:
         """Begin a game; returns its first observation."""
         self.observation, _ = self.env.reset()
-        return self.observation
+        return self.observation.copy()
 
     def step(self, action: int) -> tuple[NDArray[Any], dict[str, Any]]:
         """Take an action and store what came of it.
@@ -39,9 +41,9 @@ class Player:
         newest = self.observation[-1]
         self.memory.add(newest, action, float(reward), terminated, truncated)
         if terminated or truncated:
-            following = self.start()
+            return self.start(), info
         self.observation = following
-        return following, info
+        return following.copy(), info
 
     def state(self) -> dict[str, Any]:
         """Observation and environment, for a checkpoint; the memory is saved apart."""

@@ -1,11 +1,13 @@
 """Paper-faithful Atari environments: raw emulator frames in, what the 2015 agent saw out.
 
 The names below load the emulator only when they are used, so that reading a
-:class:`~wrappers.protocol.Protocol` costs nothing.
+:class:`~wrappers.protocol.Protocol` costs nothing. Gymnasium knows the games afterwards as
+``AtariRepro/Pong-Nature-v0`` and so on: see :mod:`wrappers.registry`.
 """
 
 from typing import TYPE_CHECKING, Any
 
+from wrappers import registry
 from wrappers.protocol import PRESETS, Protocol
 
 if TYPE_CHECKING:
@@ -27,3 +29,6 @@ def __getattr__(name: str) -> Any:
 
         return getattr(envs, name)
     raise AttributeError(f"module 'wrappers' has no attribute {name!r}")
+
+
+registry.register()

@@ -5,6 +5,7 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.utils import RecordConstructorArgs
 
+from wrappers import state
 from wrappers.frames import Bytes, StepResult
 from wrappers.protocol import ProtocolError
 
@@ -44,3 +45,17 @@ class ActionRepeat(gym.Wrapper[Bytes, Any, Bytes, Any], RecordConstructorArgs):
                 "frames; hand over the raw emulator, as make_emulator makes it"
             )
         return frame, total, terminated, truncated, info
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For ``copy.deepcopy`` and ``pickle``: an emulator that is not ours would begin anew."""
+        base = self.unwrapped
+        machine = state.save_machine(base) if hasattr(base, "ale") else None
+        return vars(self) | {"machine": machine, "spec": base.spec}
+
+    def __setstate__(self, saved: dict[str, Any]) -> None:
+        """Put the emulator of the copy where that of the original stood."""
+        machine, spec = saved.pop("machine"), saved.pop("spec")
+        vars(self).update(saved)
+        if machine:
+            self.unwrapped.spec = spec
+            state.load_copy(self.unwrapped, machine)

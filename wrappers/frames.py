@@ -179,13 +179,13 @@ class FrameStack(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         frame, info = self.env.reset(seed=seed, options=options)
         self._stack = np.zeros_like(self._stack)
         self._stack[-1] = frame
-        return self._stack, info
+        return self._stack.copy(), info
 
     def step(self, action: Any) -> StepResult:
-        """Push the newest screen. Every observation is a fresh array, safe to keep."""
+        """Push the newest screen. Every observation is the caller's, to keep or to change."""
         frame, reward, terminated, truncated, info = self.env.step(action)
         stack = np.empty_like(self._stack)
         stack[:-1] = self._stack[1:]
         stack[-1] = frame
         self._stack = stack
-        return stack, reward, terminated, truncated, info
+        return stack.copy(), reward, terminated, truncated, info

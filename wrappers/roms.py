@@ -10,6 +10,8 @@ from ale_py import roms
 from ale_py.env import AtariEnv
 from numpy.typing import NDArray
 
+from wrappers import state
+
 FOLDER_VARIABLE = "ALE_ROMS_DIR"  # names the emulator's ROM folder; unset: its own package
 
 
@@ -28,6 +30,16 @@ class Emulator(AtariEnv):
         """Load the ROM."""
         with contextlib.redirect_stdout(None):
             super().load_game()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For ``copy.deepcopy`` and ``pickle``, after which gymnasium's would begin anew."""
+        return super().__getstate__() | {"machine": state.save_machine(self), "spec": self.spec}
+
+    def __setstate__(self, saved: dict[str, Any]) -> None:
+        """Put the copy where the original stood."""
+        super().__setstate__(saved)
+        self.spec = saved["spec"]
+        state.load_copy(self, saved["machine"])
 
 
 class DarkEmulator(Emulator):

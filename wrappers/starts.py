@@ -73,7 +73,7 @@ class LifeLoss(gym.Wrapper[Bytes, Any, Bytes, Any], RecordConstructorArgs):
         self._lives = info["lives"]
         self._last_frame = frame
         info["life_lost"] = self._life_lost
-        self._last_info = info
+        self._last_info = dict(info)
         return frame, reward, terminated or self._life_lost, truncated, info
 
 

@@ -35,17 +35,7 @@ def save(env: gym.Env[Any, Any]) -> dict[str, Any]:
         for layer, wrapper, names in _layers(env)
         for name in names
     }
-    base = env.unwrapped
-    state["game"] = _game(env)
-    state["generator"] = base.np_random.bit_generator.state
-    if hasattr(base, "ale"):
-        saved = base.ale.cloneState(include_rng=True).serialize()
-        state["emulator"] = np.frombuffer(saved, np.uint8)
-    elif hasattr(base, "state"):
-        state["state"] = np.asarray(base.state)
-    else:
-        raise ProtocolError(f"{base} cannot be saved in the middle of an episode")
-    return state
+    return state | {"game": _game(env)} | save_machine(env.unwrapped)
 
 
 def load(env: gym.Env[Any, Any], state: dict[str, Any]) -> None:
@@ -69,11 +59,38 @@ def load(env: gym.Env[Any, Any], state: dict[str, Any]) -> None:
     for layer, wrapper, names in layers:
         for name in names:
             setattr(wrapper, name, state[f"{layer}.{name}"])
+    load_machine(base, state)
+
+
+def save_machine(base: gym.Env[Any, Any]) -> dict[str, Any]:
+    """Of :func:`save` what is below all wrappers: the emulator, and the random numbers to come.
+
+    Raises:
+        ProtocolError: if it is neither an emulator nor has a ``state``.
+    """
+    state: dict[str, Any] = {"generator": base.np_random.bit_generator.state}
+    if hasattr(base, "ale"):
+        saved = base.ale.cloneState(include_rng=True).serialize()
+        return state | {"emulator": np.frombuffer(saved, np.uint8)}
+    if hasattr(base, "state"):
+        return state | {"state": np.asarray(base.state)}
+    raise ProtocolError(f"{base} cannot be saved in the middle of an episode")
+
+
+def load_machine(base: gym.Env[Any, Any], state: dict[str, Any]) -> None:
+    """Put back what :func:`save_machine` saved."""
     base.np_random.bit_generator.state = state["generator"]
     if hasattr(base, "ale"):
         base.ale.restoreState(ale_py.ALEState(state["emulator"].tobytes()))
     else:
         base.state = state["state"]  # type: ignore[attr-defined]
+
+
+def load_copy(base: gym.Env[Any, Any], state: dict[str, Any]) -> None:
+    """As :func:`load_machine`, on an emulator that has just been made and has shown nothing yet."""
+    load_machine(base, state)
+    base.ale.act(ale_py.Action.NOOP)  # type: ignore[attr-defined]  # Q*bert redraws only in part
+    load_machine(base, state)
 
 
 def _game(env: gym.Env[Any, Any]) -> str:

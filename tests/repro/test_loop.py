@@ -111,6 +111,19 @@ def test_order_within_a_step():
     assert [call[0] for call in steps[11]] == ["step", "add", "act", "update", "copy"]
 
 
+def test_an_agent_may_change_what_it_was_shown():
+    class Careless(Recorder):
+        def act(self, observation, epsilon, generator=None):
+            action = super().act(observation, epsilon, generator)
+            observation[:] = -1
+            return action
+
+    journal = []
+    both = Careless(SHORT, journal)
+    list(Loop(Player(RecordingEnv(journal), both), both, both).run(40))
+    assert journal == play(SHORT, 40)[1]
+
+
 def test_step_numbers_of_updates_and_copies():
     events, journal, loop = play(SHORT, 40)
     _, *steps = split_by_step(journal)

@@ -1,7 +1,9 @@
 """Saving an environment in the middle of a game, and going on bit for bit."""
 
+import copy
 import io
 import json
+import pickle
 from typing import Any
 
 import gymnasium as gym
@@ -206,3 +208,67 @@ def test_a_wrapper_that_does_not_say_what_its_state_is_is_refused() -> None:
     env.steps = 3
     assert state.save(env)["Counter.steps"] == 3
     env.close()
+
+
+# --- copies and what callers do with what they get ------------------------------------------
+
+
+def raw(game: str, seed: int, protocol: Protocol) -> gym.Env[Any, Any]:
+    """The emulator as gymnasium has it, wrapped: a copy of it alone would begin anew."""
+    made = gym.make(
+        f"ALE/{game.title().replace('_', '')}-v5", frameskip=1, max_num_frames_per_episode=0,
+        repeat_action_probability=protocol.sticky_probability,
+        full_action_space=not protocol.minimal_actions,
+    )  # fmt: skip
+    env = wrappers.apply(made, protocol, training=True)
+    env.reset(seed=seed)
+    return env
+
+
+def bare(game: str, seed: int, protocol: Protocol) -> gym.Env[Any, Any]:
+    """Our emulator without any wrapper of ours."""
+    env = wrappers.make_emulator(game, protocol)
+    env.reset(seed=seed)
+    return env
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+@pytest.mark.parametrize("protocol", [NATURE, MACHADO2018])
+@pytest.mark.parametrize("make", [make_train_env, make_eval_env, raw, bare])
+@pytest.mark.parametrize("game", ["breakout", "qbert"])
+def test_a_copy_plays_on_from_where_the_original_stood(
+    game: str, make: Any, protocol: Protocol, copied: Any
+) -> None:
+    one = make(game, 3, protocol)
+    over = advance(one, random_actions(one, 150, seed=0))[1]
+    two = copied(one)
+    actions = random_actions(one, 300, seed=1)
+    expected = advance(one, actions, over=over)
+    assert advance(two, actions, over=over) == expected  # after the original, which went on alone
+    assert str(two) == str(one)
+    assert two.unwrapped.spec.id == one.unwrapped.spec.id
+    assert set(state.save(two)) == set(state.save(one))
+
+
+@pytest.mark.parametrize("make", [make_train_env, make_eval_env])
+def test_what_a_caller_does_to_an_observation_or_to_info_stays_with_the_caller(make: Any) -> None:
+    one, two = make("breakout", 8), make("breakout", 8)
+    one.reset(seed=1)
+    over, ends = False, 0
+    seen, info = one.reset(seed=1)
+    calm, _ = two.reset(seed=1)
+    for action in random_actions(one, 400, seed=2):
+        assert (seen == calm).all()
+        seen[:] = 7
+        info.clear()
+        info["lives"] = -1
+        if over:
+            (seen, info), (calm, told) = one.reset(), two.reset()
+            over, ends = False, ends + 1
+        else:
+            seen, reward, terminated, truncated, info = one.step(action)
+            calm, *others, told = two.step(action)
+            assert [reward, terminated, truncated] == others
+            over = terminated or truncated
+        assert info == told
+    assert ends > 0
