@@ -103,12 +103,13 @@ class Results:
 NOTHING = Results((), nothing().assign(run=0), ())
 
 
-def collect(path: Path) -> Results:
+def collect(path: Path | str) -> Results:
     """Read every run at or below a path, through links too.
 
     Raises:
         NoRunError: if there is none.
     """
+    path = Path(path)
     if not path.exists():
         raise NoRunError(f"there is no run at or below {path}: there is no such folder")
     runs: list[Run] = []

@@ -271,7 +271,7 @@ def performance_profiles(results: Results, baseline: str = "nature2015", seed: i
 
 
 @matplotlib.rc_context(style.STYLE)
-def training_curve(run: Path) -> Figure:
+def training_curve(run: Path | str) -> Figure:
     """Draw the raw return of every training game of a run against emulator frames.
 
     With their running mean over ten games and, as lines, the paper's random player and human.
@@ -279,6 +279,7 @@ def training_curve(run: Path) -> Figure:
     Args:
         run: a run directory with train_episodes.csv.
     """
+    run = Path(run)
     game = read_json(run / "config.json")["game"]
     scores = reference.load("nature2015_scores")
     printed = scores.loc[game] if game in scores.index else None

@@ -72,12 +72,13 @@ def _damaged(folder: Path, path: Path) -> RunDirectoryError:
     )
 
 
-def load(folder: Path) -> Inspection:
+def load(folder: Path | str) -> Inspection:
     """Read RUN/inspection.
 
     Raises:
         RunDirectoryError: naming a file that is missing or damaged.
     """
+    folder = Path(folder)
     path = folder / "inspection.json"
     try:
         told = read_json(path)

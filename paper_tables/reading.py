@@ -89,12 +89,13 @@ class Run:
         return self.train_frames // self.frames_per_step
 
 
-def read_run(folder: Path) -> tuple[Run, pd.DataFrame]:
+def read_run(folder: Path | str) -> tuple[Run, pd.DataFrame]:
     """Read a run and its evaluation games (see :func:`paper_tables.rows.read_evaluations`).
 
     Raises:
         UnsoundError: with all that is wrong.
     """
+    folder = Path(folder)
     run, done = read_setup(folder)
     path = folder / "evaluations.csv"
     episodes = read_evaluations(path)

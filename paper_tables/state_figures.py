@@ -34,7 +34,7 @@ _NUMBER, _TITLE, _BAR = 5.0, 5.0, 14.0
 
 
 @matplotlib.rc_context(style.STYLE)
-def embedding(folder: Path) -> Figure:
+def embedding(folder: Path | str) -> Figure:
     """Draw the paper's Fig. 4: the map of states, coloured by value, with screens around it.
 
     Args:
@@ -106,7 +106,7 @@ def _slots(count: int) -> Floats:
 
 
 @matplotlib.rc_context(style.STYLE)
-def value_stretch(folder: Path) -> Figure:
+def value_stretch(folder: Path | str) -> Figure:
     """Draw Extended Data Fig. 2a: the value along a stretch of play, with the marked screens.
 
     Args:
@@ -140,7 +140,7 @@ def value_stretch(folder: Path) -> Figure:
 
 
 @matplotlib.rc_context(style.STYLE)
-def action_values(folder: Path) -> Figure:
+def action_values(folder: Path | str) -> Figure:
     """Draw Extended Data Fig. 2b: at each marked step the screen and every action's value.
 
     The highest is dark. All steps share one scale, and all bars begin where it does: at zero, or

@@ -128,7 +128,7 @@ def encoded(figure: Figure, ending: str) -> bytes:
     return data.getvalue()
 
 
-def save(figure: Figure, folder: Path, name: str) -> tuple[Path, Path]:
+def save(figure: Figure, folder: Path | str, name: str) -> tuple[Path, Path]:
     """Write ``name.svg`` and ``name.png`` (see ``encoded``).
 
     Args:
@@ -139,6 +139,7 @@ def save(figure: Figure, folder: Path, name: str) -> tuple[Path, Path]:
     Returns:
         The SVG and the PNG.
     """
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     svg, png = folder / f"{name}.svg", folder / f"{name}.png"
     for path in (svg, png):

@@ -18,7 +18,7 @@ class DamagedResultsError(RuntimeError):
 
 
 def load(
-    path: Path,
+    path: Path | str,
     leave_out: bool,
     check: Callable[[Results], Sequence[Problem]] | None = None,
     must_exist: bool = True,
@@ -37,6 +37,7 @@ def load(
         NoRunError: if there is no such folder.
         DamagedResultsError: if there are problems, unless they are to be left out.
     """
+    path = Path(path)
     try:
         results = collect(path)
     except NoRunError as error:
@@ -62,7 +63,7 @@ def load(
 
 
 def load_trained(
-    path: Path, leave_out: bool, drawn: bool = False, must_exist: bool = True
+    path: Path | str, leave_out: bool, drawn: bool = False, must_exist: bool = True
 ) -> Results:
     """Load a suite of trained runs.
 
@@ -95,13 +96,13 @@ def _undrawable(results: Results) -> list[Problem]:
     return problems
 
 
-def load_random(path: Path, leave_out: bool, must_exist: bool) -> Results | None:
+def load_random(path: Path | str, leave_out: bool, must_exist: bool) -> Results | None:
     """Load the random player's suite, ``None`` if there is none and need not be.
 
     Raises:
         RunDirectoryError, DamagedResultsError: as :func:`load`, or if they are trained runs.
     """
-    if not path.is_dir() and not must_exist:
+    if not Path(path).is_dir() and not must_exist:
         return None
     results = load(path, leave_out)
     if any(run.preset != RANDOM for run in results.runs):
@@ -109,12 +110,13 @@ def load_random(path: Path, leave_out: bool, must_exist: bool) -> Results | None
     return results
 
 
-def load_variants(folder: Path, leave_out: bool, must_exist: bool) -> dict[str, Results]:
+def load_variants(folder: Path | str, leave_out: bool, must_exist: bool) -> dict[str, Results]:
     """Load the suites of the ablations, by variant; none if the folder need not be there.
 
     Raises:
         RunDirectoryError, DamagedResultsError: as :func:`load`, or if a folder is no variant.
     """
+    folder = Path(folder)
     if not folder.is_dir():
         if must_exist:
             raise RunDirectoryError(f"there is no folder {folder}")

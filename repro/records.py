@@ -81,14 +81,14 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     write_atomic(path, (json.dumps(value, indent=2) + "\n").encode())
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path | str) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
         RunDirectoryError: naming the file, if it is not one.
     """
     try:
-        value = json.loads(disk.read_text(path))
+        value = json.loads(disk.read_text(Path(path)))
         level = [value]
         for _ in range(_DEEPEST):
             level = [inner for outer in level for inner in _inside(outer)]
@@ -206,12 +206,13 @@ def sync_tables(path: Path) -> dict[str, bytes]:
     return {name: disk.read_bytes(path / name) for name in TABLES}
 
 
-def read_rows(path: Path) -> list[dict[str, str]]:
+def read_rows(path: Path | str) -> list[dict[str, str]]:
     """Read the complete rows of a table.
 
     Raises:
         RunDirectoryError: naming file and line, if a row is damaged.
     """
+    path = Path(path)
     lines = _whole_lines(path).read().encode().splitlines()
     rows = []
     for number, line in enumerate(lines[1:], start=2):
@@ -272,9 +273,9 @@ def _whole_lines(path: Path) -> io.StringIO:
     return io.StringIO(text[: text.rfind("\n") + 1])
 
 
-def earned(path: Path) -> list[str]:
+def earned(path: Path | str) -> list[str]:
     """What a run directory has that took time to make: its tables' rows and its weights."""
-    found = []
+    path, found = Path(path), []
     for name in TABLES:
         rows = _content(path / name).count(b"\n") - 1
         if rows > 0:
@@ -282,15 +283,16 @@ def earned(path: Path) -> list[str]:
     return found + sorted(file.name for file in path.glob("*.safetensors"))
 
 
-def run_path(suite: Path, game: str, seed: int) -> Path:
+def run_path(suite: Path | str, game: str, seed: int) -> Path:
     """Where a run lives: SUITE/<game>/seed-<n>."""
-    return suite / game / f"seed-{seed}"
+    return Path(suite) / game / f"seed-{seed}"
 
 
-def runs(path: Path) -> Iterator[Path]:
+def runs(path: Path | str) -> Iterator[Path]:
     """Yield the run directories at or below a path, sorted; those set aside only if named."""
-    found = sorted(file.parent for file in path.resolve().rglob("config.json"))
-    yield from (run for run in found if ASIDE not in run.name or run == path.resolve())
+    top = Path(path).resolve()
+    found = sorted(file.parent for file in top.rglob("config.json"))
+    yield from (run for run in found if ASIDE not in run.name or run == top)
 
 
 def read_results(path: Path | str) -> "pd.DataFrame":
@@ -309,7 +311,7 @@ def read_results(path: Path | str) -> "pd.DataFrame":
     import pandas as pd
 
     parts = []
-    for run in runs(Path(path)):
+    for run in runs(path):
         table = run / "evaluations.csv"
         seed = re.fullmatch(r"seed-(\d+)", run.name)
         if not table.exists() or seed is None:

@@ -40,7 +40,7 @@ class Traced:
         return list(other.values())
 
 
-def read(paths: Sequence[Path]) -> list[Traced]:
+def read(paths: Sequence[Path | str]) -> list[Traced]:
     """Read all runs at or below some paths, which must be of one game that has an original.
 
     Raises:
@@ -52,7 +52,7 @@ def read(paths: Sequence[Path]) -> list[Traced]:
     if len(games) > 1:
         raise RunDirectoryError(
             f"runs of {len(games)} games ({', '.join(games)}); trace one game at a time, "
-            f"such as {paths[0] / games[0]}"
+            f"such as {Path(paths[0]) / games[0]}"
         )
     if games[0] not in original.games():
         raise RunDirectoryError(
@@ -83,12 +83,13 @@ def traced(run: Run) -> Traced | None:
     return Traced(run, curve)
 
 
-def folders(path: Path) -> list[Path]:
+def folders(path: Path | str) -> list[Path]:
     """The run directories at or below a path, under the name that was given.
 
     Raises:
         RunDirectoryError: if there is none.
     """
+    path = Path(path)
     if (path / "config.json").exists():
         return [path]
     below = [path / folder.relative_to(path.resolve()) for folder in runs(path)]

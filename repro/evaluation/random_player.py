@@ -35,7 +35,7 @@ def slow(protocol: Protocol = NATURE) -> Protocol:
 
 
 def run_random(
-    game: str, seed: int, episodes: int, suite: Path, protocol: Protocol = NATURE
+    game: str, seed: int, episodes: int, suite: Path | str, protocol: Protocol = NATURE
 ) -> Iterator[protocols.Game]:
     """Score the random player and record it as a run; yields each game as it ends.
 
@@ -73,7 +73,7 @@ def run_random(
         done.write(run.path, protocols.summary(scores))
 
 
-def play_all(games: Sequence[Game], seed: int, episodes: int, suite: Path, jobs: int) -> None:
+def play_all(games: Sequence[Game], seed: int, episodes: int, suite: Path | str, jobs: int) -> None:
     """Score the random player on each game and print a line for each as it ends.
 
     A game that another process holds goes to the end of the line and is waited for there: either
@@ -105,7 +105,7 @@ def play_all(games: Sequence[Game], seed: int, episodes: int, suite: Path, jobs:
 
 
 def _play_one(
-    game: Game, seed: int, episodes: int, suite: Path, pause_seconds: float
+    game: Game, seed: int, episodes: int, suite: Path | str, pause_seconds: float
 ) -> tuple[Game, list[float] | None]:
     """All scores of a game, played unless it has been; none if another process holds it."""
     time.sleep(pause_seconds)

@@ -23,7 +23,7 @@ class Trained:
     step: int
 
 
-def load(folder: Path, weights: str, device: str = "cpu") -> Trained:
+def load(folder: Path | str, weights: str, device: str = "cpu") -> Trained:
     """Load the ``best`` or the ``last`` network of a run.
 
     Raises:
@@ -31,6 +31,7 @@ def load(folder: Path, weights: str, device: str = "cpu") -> Trained:
             that it was finished with.
         WeightsError: if the weights are missing, damaged or of another network.
     """
+    folder = Path(folder)
     run = run_from(folder)
     device = find_device(device)
     path = folder / f"{weights}.safetensors"
@@ -47,7 +48,7 @@ def load(folder: Path, weights: str, device: str = "cpu") -> Trained:
     return Trained(run, agent, weights, step)
 
 
-def score(folder: Path, weights: str, episodes: int, device: str = "cpu") -> Iterator[float]:
+def score(folder: Path | str, weights: str, episodes: int, device: str = "cpu") -> Iterator[float]:
     """Play the final protocol, record each game, and yield all returns, old ones first.
 
     Games that are there already are not played again, so that a killed
@@ -56,6 +57,7 @@ def score(folder: Path, weights: str, episodes: int, device: str = "cpu") -> Ite
     Raises:
         RunDirectoryError: if the directory is in use, say by its training.
     """
+    folder = Path(folder)
     trained = load(folder, weights, device)
     with trained.run.directory(folder) as place:
         path = folder / "evaluations.csv"

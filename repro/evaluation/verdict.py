@@ -44,13 +44,14 @@ class Verdict:
     notes: list[str] = field(default_factory=list)
 
 
-def verify(path: Path, say: Callable[[str], None]) -> Verdict:
+def verify(path: Path | str, say: Callable[[str], None]) -> Verdict:
     """Verify one run.
 
     Args:
         path: the run directory.
         say: is told of each game as it has been played again.
     """
+    path = Path(path)
     began, verdict = time.monotonic(), Verdict(str(path))
     verdict.finished = (path / done.NAME).exists()
     digests: dict[str, str] = {}

@@ -51,14 +51,14 @@ class Run:
         }
 
 
-def run_from(folder: Path) -> Run:
+def run_from(folder: Path | str) -> Run:
     """Read back which training a run directory holds.
 
     Raises:
         RunDirectoryError: if there is no config.json.
         ConfigError: if it is not a training's, naming what in it is wrong.
     """
-    file = folder / "config.json"
+    file = Path(folder) / "config.json"
     if not file.exists():
         raise records.RunDirectoryError(f"{folder} is not a run directory: it has no config.json")
     there = records.read_json(file)

@@ -18,7 +18,7 @@ class WeightsError(RuntimeError):
     """A file of weights that cannot be used; the message says what to do."""
 
 
-def save(path: Path, network: nn.Module, step: int, score: float | None = None) -> bytes:
+def save(path: Path | str, network: nn.Module, step: int, score: float | None = None) -> bytes:
     """Write a network's weights and the training step they are from, atomically.
 
     Args:
@@ -33,7 +33,7 @@ def save(path: Path, network: nn.Module, step: int, score: float | None = None) 
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     chosen = {} if score is None else {"score": repr(score)}
     data = _ordered(safetensors.torch.save(tensors, {"step": str(step), **chosen}))
-    records.write_atomic(path, data)
+    records.write_atomic(Path(path), data)
     return data
 
 
@@ -46,7 +46,7 @@ def _ordered(data: bytes) -> bytes:
     return data[:8] + text.ljust(end - 8) + data[end:]
 
 
-def load(path: Path, network: nn.Module) -> int:
+def load(path: Path | str, network: nn.Module) -> int:
     """Read weights into a network and return the training step they are from.
 
     Raises:
@@ -54,7 +54,7 @@ def load(path: Path, network: nn.Module) -> int:
     """
     try:
         size = sum(tensor.nbytes for tensor in network.state_dict().values())
-        with disk.open_to_read(path, size + _HEADER_BYTES) as file:
+        with disk.open_to_read(Path(path), size + _HEADER_BYTES) as file:
             data = file.read()
         network.load_state_dict(safetensors.torch.load(data))
         return int(segments.metadata(data)["step"])

@@ -61,7 +61,7 @@ class Recording:
 
 
 def inspect(
-    folder: Path,
+    folder: Path | str,
     weights: str = "best",
     steps: int = 4000,
     perplexity: float = 30.0,
@@ -96,6 +96,7 @@ def inspect(
             f"perplexity must be from 1 to less than the {steps} steps, got {perplexity:g}; "
             "record more steps or choose a smaller one"
         )
+    folder = Path(folder)
     trained = load(folder, weights, device)
     with trained.run.directory(folder):
         played = record(trained, steps)

@@ -26,7 +26,7 @@ _PANEL_PIXELS = 320
 _INK, _DIM, _BAR, _CHOSEN, _PAPER = (235,) * 3, (150,) * 3, (86, 180, 233), (230, 159, 0), 24
 
 
-def record(trained: Trained, path: Path, episode: int, max_frames: int) -> dict[str, Any]:
+def record(trained: Trained, path: Path | str, episode: int, max_frames: int) -> dict[str, Any]:
     """Play one scored game and write it as a video, a picture per agent step.
 
     Args:
@@ -42,6 +42,7 @@ def record(trained: Trained, path: Path, episode: int, max_frames: int) -> dict[
         ConfigError: for another ending, or a run that has no screen.
         UnwritableError: if the file cannot be written.
     """
+    path = Path(path)
     kind = path.suffix.lower()
     if kind not in {".mp4", ".gif"}:
         raise ConfigError(f"{path} must end in .mp4 or .gif")

@@ -26,7 +26,7 @@ from wrappers.envs import MissingROMError
 
 
 def train(
-    run: Run, suite: Path, device: str, progress: bool, stop: Stop, restart: bool = False
+    run: Run, suite: Path | str, device: str, progress: bool, stop: Stop, restart: bool = False
 ) -> tuple[Path, dict[str, Any]]:
     """Train, or go on training, and score the best network at the end.
 
