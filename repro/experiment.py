@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 
-from repro import config, networks
+from repro import config, fast, networks
 from repro.agent import Agent
 from repro.loop import Loop
 from repro.player import Player
@@ -112,7 +112,7 @@ def make_agent(run: Run, env: gym.Env[Any, Any], device: str = "cpu") -> Agent:
     weights.manual_seed(run.seed)
     networks.check(run.config.agent, shape(env))
     try:
-        return Agent(
+        return fast.make(
             run.config.agent,
             int(env.action_space.n),  # type: ignore[attr-defined]
             shape(env),

@@ -79,10 +79,15 @@ class CenteredRMSProp(Optimizer):
                 state = self.state[parameter]
                 if not state:
                     state.update({name: torch.zeros_like(parameter) for name in self.STATE})
-                arrays = (parameter, parameter.grad, state["mean"], state["mean_square"])
-                for block in _blocks(arrays):
-                    _update(block, group)
+                self._update(
+                    (parameter, parameter.grad, state["mean"], state["mean_square"]), group
+                )
         return loss
+
+    def _update(self, arrays: tuple[Tensor, ...], group: dict[str, Any]) -> None:
+        """Update a parameter, given with its gradient and both means."""
+        for block in _blocks(arrays):
+            _update(block, group)
 
 
 def _blocks(arrays: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:

@@ -177,6 +177,23 @@ class AgentConfig:
         within="(0, inf)",
         doc="constant added inside RMSProp's square root",
     )
+    arithmetic: Literal["float32", "bfloat16"] = setting(
+        "float32",
+        unit="",
+        source="ours",
+        row=18,
+        doc="of the layers while learning; bfloat16 has 8 bits of mantissa and needs a CPU with it",
+        before="float32",
+    )
+    learner: Literal["auto", "fast", "plain"] = setting(
+        "auto",
+        unit="",
+        source="ours",
+        row=None,
+        doc="how the same numbers are computed: fast on a CPU where they are the same to the bit",
+        before="plain",
+        free=True,
+    )
     double_q: bool = variant(
         False, "van Hasselt et al. (2016)",
         "the network chooses the next action, the target network values it",

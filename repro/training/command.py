@@ -13,7 +13,7 @@ from typing import Any
 import gymnasium as gym
 import torch
 
-from repro import experiment, networks, records
+from repro import experiment, fast, networks, records
 from repro.agent import NonFiniteError
 from repro.replay import ReplayMemory
 from repro.storage import checkpoint, directory
@@ -84,7 +84,7 @@ def train(
 
 
 def _refuse_wrong_use(run: Run, device: str) -> None:
-    experiment.find_device(device)
+    fast.check(run.config.agent, experiment.find_device(device))
     envs = experiment.make_envs(run)
     networks.check(run.config.agent, experiment.shape(envs.train))
     envs.close()
@@ -94,6 +94,7 @@ def _training(
     run: Run, place: directory.RunDirectory, device: str, stop: Stop, progress: bool
 ) -> Training:
     device = experiment.find_device(device)
+    fast.check(run.config.agent, device)
     envs = experiment.make_envs(run)
     _require_room(run, place.path, envs.train)
     parts = experiment.assemble(run, envs.train, device)

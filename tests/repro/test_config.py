@@ -69,6 +69,7 @@ VARIANTS_OFF = {
 # Of our own making: how often rows and checkpoints are written changes no result.
 OURS = {
     "training.log_every_steps", "training.checkpoint_every_steps", "training.checkpoint_dir",
+    "agent.arithmetic", "agent.learner",
     "training.keep_checkpoint",
 }  # fmt: skip
 
