@@ -44,6 +44,22 @@ def seeds(text: str) -> list[int]:
     return list(range(first, last + 1))
 
 
+def threads_or_auto(text: str) -> int | str:
+    """A number of processor threads, or "auto"."""
+    return text if text == "auto" else threads(text)
+
+
+def minutes(text: str) -> float:
+    """A length of time, more than zero."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be more than zero, got {text}")
+    return value
+
+
 def _whole(text: str, least: int, bound: str, most: int = LARGEST) -> int:
     try:
         exact = Decimal(text.replace("_", ""))

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -20,10 +21,14 @@ class Stop:
     """Remembers the first signal until the training has come to a point where it can stop.
 
     Further ones change nothing: whoever is impatient does not harm the checkpoint being written.
+
+    Args:
+        budget_minutes: of wall-clock time, after which it is as if there had been a SIGTERM.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, budget_minutes: float | None = None) -> None:
         self.signal: int | None = None
+        self._ends = None if budget_minutes is None else time.monotonic() + 60 * budget_minutes
         self.ending = False  # set it when nothing is left to do but to end the process
 
     def __call__(self, number: int, _: FrameType | None) -> None:
@@ -31,20 +36,26 @@ class Stop:
         if self.signal is None:
             self.signal = number
 
+    def look(self) -> None:
+        """Notice when the time is up."""
+        if self.signal is None and self._ends is not None and time.monotonic() > self._ends:
+            self.signal = signal.SIGTERM
+
     def check(self, step: int) -> None:
-        """Raise Interrupted if there was one."""
+        """Raise Interrupted if there was one, or the time is up."""
+        self.look()
         if self.signal is not None:
             raise Interrupted(self.signal, step)
 
 
 @contextmanager
-def listening() -> Iterator[Stop]:
+def listening(budget_minutes: float | None = None) -> Iterator[Stop]:
     """Collect SIGINT, SIGTERM, SIGHUP and SIGUSR1 while training (in the main thread only).
 
     If the process is ending they stay without effect to its end: the exit code is that of the
     first of them.
     """
-    stop = Stop()
+    stop = Stop(budget_minutes)
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return

@@ -21,6 +21,7 @@ from repro.storage.run import Run
 from repro.system import machine
 from repro.system.signals import Interrupted, Stop, listening
 from repro.training import completion, extension, trackers
+from repro.training import threads as processor_threads
 from repro.training.session import Training
 from wrappers.envs import MissingROMError
 
@@ -123,12 +124,17 @@ def _stuck(path: Path, error: OSError) -> str:
 
 
 def command(
-    run: Run, suite: Path, device: str, threads: int | None, progress: bool, restart: bool = False
-) -> int:
+    run: Run, suite: Path, device: str, threads: int | str | None, progress: bool,
+    restart: bool = False, budget_minutes: float | None = None,
+) -> int:  # fmt: skip
     """What `repro train` does once its flags are understood; returns the exit code."""
+    if threads == "auto":
+        threads = processor_threads.choose(
+            run, records.run_path(suite, run.game, run.seed), experiment.find_device(device)
+        )
     if threads:
-        torch.set_num_threads(threads)
-    with listening() as stop, trackers.quiet_writers():
+        torch.set_num_threads(int(threads))
+    with listening(budget_minutes) as stop, trackers.quiet_writers():
         try:
             path, done = train(run, suite, device, progress, stop, restart)
         except Interrupted as signal:

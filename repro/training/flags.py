@@ -69,13 +69,14 @@ def add_train(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
             more = ["--restart"] if options.restart else []
             return several.train(
                 [(suite, run) for run in runs], options.device, options.threads, options.jobs,
-                not options.quiet, more,
+                not options.quiet, more, options.budget_minutes,
             )  # fmt: skip
         from repro.training import command
 
         return command.command(
-            runs[0], suite, options.device, options.threads, not options.quiet, options.restart
-        )
+            runs[0], suite, options.device, options.threads, not options.quiet, options.restart,
+            options.budget_minutes,
+        )  # fmt: skip
 
     parser.set_defaults(run=run)
 
@@ -110,7 +111,10 @@ def add_resume(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
             there = dataclasses.replace(
                 there, config=dataclasses.replace(there.config, training=training)
             )
-        return command.command(there, suite, options.device, options.threads, not options.quiet)
+        return command.command(
+            there, suite, options.device, options.threads, not options.quiet,
+            budget_minutes=options.budget_minutes,
+        )  # fmt: skip
 
     parser.set_defaults(run=run)
 
@@ -121,6 +125,14 @@ def _machine(parser: argparse.ArgumentParser) -> None:
         help="cpu, cuda, cuda:1, ..., or auto: a GPU where there is one [default cpu]",
     )  # fmt: skip
     parser.add_argument(
-        "--threads", type=flags.threads, metavar="N", help="processor threads [default: all cores]"
-    )
+        "--threads", type=flags.threads_or_auto, metavar="N",
+        help="processor threads, or auto: as many as are soonest by a short measurement; a run "
+        "that goes on keeps the number it has [default: all cores]",
+    )  # fmt: skip
+    make_rare(
+        parser.add_argument(
+            "--budget-minutes", type=flags.minutes, metavar="X",
+            help="stop after so long, with a checkpoint, as SIGTERM would [default: no limit]",
+        )
+    )  # fmt: skip
     make_rare(parser.add_argument("--quiet", action="store_true", help="no progress line"))

@@ -54,18 +54,19 @@ class _Job:
 
 
 def train(
-    runs: Sequence[tuple[Path, Run]], device: str, threads: int | None, jobs: int, progress: bool,
-    more: Sequence[str] = (),
+    runs: Sequence[tuple[Path, Run]], device: str, threads: int | str | None, jobs: int,
+    progress: bool, more: Sequence[str] = (), budget_minutes: float | None = None,
 ) -> int:  # fmt: skip
     """Train several runs, ``jobs`` at a time.
 
     Args:
         runs: each with the folder of its suite.
         device: for each.
-        threads: of each [default the cores, divided by the jobs].
+        threads: of each, or "auto" [default the cores, divided by the jobs].
         jobs: processes at once.
         progress: whether to show a table.
         more: further words for each command.
+        budget_minutes: of wall-clock time, of all together; then they stop with a checkpoint.
 
     Returns:
         0 if all are finished, 128 + the signal if one interrupted them, else 1.
@@ -87,12 +88,13 @@ def train(
             job.process = subprocess.Popen([*words, *more], stdout=log, stderr=log)
             job.code = job.process.wait()
 
-    with listening() as stop, ThreadPoolExecutor(jobs) as pool:
+    with listening(budget_minutes) as stop, ThreadPoolExecutor(jobs) as pool:
         table = _Progress(made, progress)
         waiting = [pool.submit(one, job) for job in made]
         passed_on = False
         while not all(future.done() for future in waiting):
             table.show()
+            stop.look()
             if stop.signal is not None and not passed_on:
                 passed_on = True
                 _pass_on(stop, made)
@@ -104,7 +106,7 @@ def train(
     return _account(made, stop)
 
 
-def _words(job: _Job, device: str, threads: int) -> list[str]:
+def _words(job: _Job, device: str, threads: int | str) -> list[str]:
     run = job.run
     return [
         sys.executable, "-m", "repro.cli", "train", run.game, "--seed", str(run.seed),
