@@ -152,6 +152,10 @@ COMMANDS = {  # name to the function that adds its flags, and what it does
         "repro.commands:add_random",
         "Score the random player (a new action every 6th frame, 10 Hz).",
     ),
+    "benchmark": (
+        "repro.studies.benchmark:add",
+        "Measure how fast each part of a training is here, and what a run will take.",
+    ),
     "completion": (
         "repro.completion:add",
         "Print a script that completes commands, flags and games in a shell.",

@@ -121,7 +121,8 @@ def has_bfloat16() -> bool:
 
 def bfloat16_slowness() -> float:
     """Time of a convolution (the second one, of a minibatch) over that in single precision."""
-    least = {}
+    least, threads = {}, torch.get_num_threads()
+    torch.set_num_threads(1)  # several would measure one another
     for arithmetic in (torch.float32, torch.bfloat16):
         inputs = torch.ones(32, 32, 20, 20, dtype=arithmetic)
         inputs = inputs.contiguous(memory_format=torch.channels_last)
@@ -132,6 +133,7 @@ def bfloat16_slowness() -> float:
             nn.functional.conv2d(inputs, layer, stride=2)
             spans.append(time.perf_counter() - start)
         least[arithmetic] = min(spans)
+    torch.set_num_threads(threads)
     return least[torch.bfloat16] / least[torch.float32]
 
 
@@ -195,9 +197,7 @@ class FastLearner(Learner):
     @torch.no_grad()
     def learn(self, batch: Batch) -> Tensor:
         """Leave the gradient of a minibatch's loss in the network's weights; see there."""
-        after = native.pixels(batch.next_states).to(self._type)
-        future = forward(self._target_layers.weights(), after)[-1].float().amax(dim=1)
-        goals = tensor(batch.rewards, self._device) + tensor(batch.discounts, self._device) * future
+        goals = self.goals(batch)
         weights = self._layers.weights()
         seen = forward(weights, native.pixels(batch.states).to(self._type))
         mean, slopes = self._loss(batch, seen[-1].float(), goals)
@@ -206,6 +206,13 @@ class FastLearner(Learner):
             layer.weight.grad = weight.float()
             layer.get_parameter("bias").grad = bias.float()
         return mean
+
+    @torch.no_grad()
+    def goals(self, batch: Batch) -> Tensor:
+        """What the values of the actions taken are drawn towards: float32 ``(batch,)``."""
+        after = native.pixels(batch.next_states).to(self._type)
+        future = forward(self._target_layers.weights(), after)[-1].float().amax(dim=1)
+        return tensor(batch.rewards, self._device) + tensor(batch.discounts, self._device) * future
 
     def _loss(self, batch: Batch, values: Tensor, goals: Tensor) -> tuple[Tensor, Tensor]:
         """The mean loss, and the gradient with respect to the values of all actions."""

@@ -35,7 +35,7 @@ ARROWS = {
     "evaluation": _EXPERIMENT
     | {"__version__", "wrappers.envs", "wrappers.roms", "wrappers.protocol"},
     "training": _EXPERIMENT | {"evaluation", "wrappers.envs"},
-    "studies": _EXPERIMENT | {"evaluation"},
+    "studies": _EXPERIMENT | {"evaluation", "wrappers.envs", "wrappers.frames"},
     "cluster": _FILES | {"dqn"},  # of the DQN the size of a replay
     "doctor": _FILES,
     "commands": _FILES | {"doctor", "evaluation", "training", "studies"},

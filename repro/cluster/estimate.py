@@ -16,8 +16,8 @@ from repro.config.flags import count
 from repro.system import machine
 from repro.system.disk import one_line
 
-MEASUREMENT = "benchmark.json"  # of scripts/benchmark_throughput.py
-FINISHED_BYTES = 30_000_000  # two networks of 7 MB, tables and recorded games, generously
+MEASUREMENT = "benchmark.json"  # of repro benchmark
+FINISHED_BYTES = machine.FINISHED_BYTES
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--measurement",
         type=Path,
         metavar="FILE",
-        help="of scripts/benchmark_throughput.py, on such a machine "
+        help="of `repro benchmark --json FILE`, on such a machine "
         f"[default {places.own(MEASUREMENT)}]",
     )
 
@@ -60,7 +60,7 @@ def speed(options: argparse.Namespace, begun: Collection[RunStatus]) -> Speed:
     if not options.measurement and not file.exists():
         raise ConfigError(
             f"how fast a run is here is not known: there is no {file}; name a --measurement of "
-            "scripts/benchmark_throughput.py, or --frames-per-second"
+            "`repro benchmark`, or --frames-per-second"
         )
     found = records.read_json(file)
     try:
@@ -71,7 +71,7 @@ def speed(options: argparse.Namespace, begun: Collection[RunStatus]) -> Speed:
             raise ValueError(rate)
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(
-            f"{file} holds no measurement of `training`; scripts/benchmark_throughput.py makes one"
+            f"{file} holds no measurement of `training`; `repro benchmark --json FILE` makes one"
         ) from error
     return Speed(rate, one_line(source))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 _PROCESS_BYTES = 700_000_000  # torch, emulator and working arrays of a training process
 _STATE_BYTES = 100_000_000  # weights, optimiser and pre-drawn transitions, generously
+FINISHED_BYTES = 30_000_000  # a finished run: two networks of 7 MB, tables, games, generously
 # Screens shrink to a thirtieth and less. What checkpoints share is there twice, and what the
 # older one and the one being written have for themselves is at most as much again.
 _SCREENS_SHRINK = 10

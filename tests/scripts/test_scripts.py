@@ -20,32 +20,6 @@ def script(name, *words):
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_the_benchmark_measures_every_part_and_shows_it_again(tmp_path):
-    path = tmp_path / "figures.json"
-    quick = ["--rounds", 2, "--seconds", 0.02, "--replay-steps", 2_000, "--threads", 1]
-    done = script("benchmark_throughput.py", *quick, "--json", path)
-    assert done.returncode == 0, done.stderr
-    found = {one["name"]: one for one in json.loads(path.read_text())["measurements"]}
-    assert {"raw emulator", "bare loop", "wrapper stack", "replay sampling", "update",
-            "acting greedily", "training", "wrapper stack / bare loop"} <= set(found)  # fmt: skip
-    for one in found.values():
-        assert len(one["rounds"]) == 2
-        assert 0 < one["min"] <= one["median"] <= one["max"]
-    stack, bare = found["wrapper stack"]["rounds"], found["bare loop"]["rounds"]
-    ratios = [a / b for a, b in zip(stack, bare, strict=True)]
-    assert found["wrapper stack / bare loop"]["rounds"] == pytest.approx(ratios)
-    shown = script("benchmark_throughput.py", "--show", path)
-    assert shown.returncode == 0
-    assert all(name in shown.stdout for name in found)
-
-
-@pytest.mark.parametrize("words", [["--game", "pongg"], ["--rounds", "0"], ["--seconds", "-1"]])
-def test_the_benchmark_refuses_nonsense_in_one_line(words):
-    done = script("benchmark_throughput.py", *words)
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
-
-
 def test_value_spread_sees_the_same_fresh_network_twice(tmp_path):
     run = Run("pong", 2, "nature", config.preset("nature"))
     folder = records.run_path(tmp_path, run.game, run.seed)
