@@ -109,7 +109,9 @@ class FusedRMSProp(CenteredRMSProp):
                 kept[name] = torch.empty_like(parameter).copy_(kept[name])
 
     def _update(self, arrays: tuple[Tensor, ...], group: dict[str, Any]) -> None:
-        compiled, decay = library(), group["squared_gradient_decay"]
+        # Several threads of torch are as quick as this one, and wait for nobody.
+        compiled = library() if torch.get_num_threads() == 1 else None
+        decay = group["squared_gradient_decay"]
         parameter, gradient, *means = arrays
         alike = all(one.stride() == parameter.stride() for one in (gradient, *means))
         # Where decays differ their means' difference may be negative: see the plain one.
