@@ -122,7 +122,9 @@ def configured(bug: Bug, base: Config, steps: int) -> Config:
         checkpoint_every_steps=25_000,
         keep_checkpoint=False,
     )
-    agent = dataclasses.replace(base.agent, **{"replay_steps": steps} | dict(bug.agent))
+    # The plain learner, for what is built into the layers does not reach the fast one.
+    ours: dict[str, Any] = {"replay_steps": steps, "learner": "plain"}
+    agent = dataclasses.replace(base.agent, **ours | dict(bug.agent))
     protocol = dataclasses.replace(base.protocol, **bug.protocol)
     return dataclasses.replace(base, protocol=protocol, agent=agent, training=training)
 

@@ -79,6 +79,7 @@ def test_a_bug_differs_from_the_control_in_nothing_else():
             for name, bug in BUGS.items()} == CHANGED  # fmt: skip
     assert differences(nature, control) == {
         "agent.replay_steps": (1_000_000, 150_000),
+        "agent.learner": ("auto", "plain"),
         "training.frames": (200_000_000, 600_000),
         "training.eval_every_steps": (250_000, 0),
         "training.final_episodes": (30, 1),
