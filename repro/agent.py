@@ -30,6 +30,8 @@ class Agent:
         device: where the networks live.
     """
 
+    path = "plain"  # which code computes it, for the record; see repro.fast
+
     def __init__(
         self,
         config: AgentConfig,

@@ -6,7 +6,11 @@ that many calls share are brought into the order of oneDNN once, and no graph is
 derivatives.
 
 Whether the result is that of the plain path bit for bit is for oneDNN to say, on this processor and
-with so many threads: :func:`same` asks it, and where it is not, the plain path is taken.
+with so many threads: :meth:`FastAgent.is_plain` asks it before the first step, and where it is not,
+the plain path is taken.
+
+Which configurations are covered stands once, in :data:`COVERED`; everything else, also a setting
+that is added one day, is learned by the plain path. ``Agent.path`` says which one an agent takes.
 
 With ``arithmetic`` "bfloat16" layers are computed from weights and activations of 8 bits of
 mantissa. Weights, optimiser, loss and acting stay in single precision.
@@ -24,29 +28,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from repro import native
+from repro import native, onednn
 from repro.agent import Agent
 from repro.config import AgentConfig, ConfigError
 from repro.learner import Learner, td_losses
 from repro.networks import NatureCNN, tensor, weighted
 from repro.replay import Batch
 
-_DNN: Any = torch.ops.mkldnn
-_ATEN: Any = torch.ops.aten
-_OPERATORS = ("_convolution_pointwise", "_linear_pointwise", "_reorder_linear_weight",
-              "_reorder_convolution_weight")  # fmt: skip
-_CONVOLUTIONS = ((4, 84), (2, 20), (1, 9))  # stride and input side of each (ledger row 19)
-_HELD = {  # fields that hold here whatever their value; every other one must be as in `nature`
+# Fields of the configuration that hold here whatever their value. Every other one must be as in
+# `nature`, or the plain path is taken.
+COVERED = frozenset({
     "arithmetic", "learner", "gradient_norm", "hidden_units", "initial_weights", "discount",
     "replay_steps", "replay_draw", "minibatch", "learning_starts_steps", "update_every_steps",
     "target_every_steps", "epsilon_start", "epsilon_end", "epsilon_hold_steps",
     "epsilon_decay_steps", "td_error_clip", "loss_reduction", "learning_rate", "gradient_decay",
     "squared_gradient_decay", "min_squared_gradient",
-}  # fmt: skip
+})  # fmt: skip
 _BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # of x86, of x86, of ARM
 _TRIM, _MMAP = -1, -3  # parameters of mallopt
-
-Weights = list[tuple[Tensor, Tensor]]  # weight and bias of each layer, from the input on
 
 
 def make(
@@ -58,30 +57,32 @@ def make(
     Says so in a line where it was asked for and cannot be.
     """
     parts = (config, n_actions, observation, generator, weights, device)
-    if config.learner == "plain" and config.arithmetic == "float32":
-        return Agent(*parts)
     reason, before = unfit(config, device), weights.get_state()
-    if not reason:
+    if config.learner == "plain" and config.arithmetic == "float32":
+        reason = "as asked for"
+    elif not reason:
         _keep_freed_memory()
-        agent = FastAgent(*parts)
-        if config.arithmetic != "float32" or agent.is_plain():
-            return agent
+        quick = FastAgent(*parts)
+        if config.arithmetic != "float32" or quick.is_plain():
+            return quick
         weights.set_state(before)
-        reason = "this processor and torch give other last digits"
+        reason = "on this processor the fast one gives other last digits"
     if config.learner == "fast":
-        print(f"repro: the plain learner is used, not the fast one: {reason}", file=sys.stderr)
-    return Agent(*parts)
+        print(f"repro: the plain learner is used: {reason}", file=sys.stderr)
+    agent = Agent(*parts)
+    agent.path = f"plain ({reason})"
+    return agent
 
 
 def unfit(config: AgentConfig, device: str) -> str:
     """Why there is no fast path for a configuration on a device; empty if there is one."""
     if torch.device(device).type != "cpu":
-        return f"it is for a CPU, not for {device}"
-    if not all(hasattr(_DNN, name) for name in _OPERATORS) or not torch.backends.mkldnn.enabled:
+        return f"the fast one is for a CPU, not for {device}"
+    if not onednn.is_there():
         return "this torch lacks oneDNN's operators"
     for item in dataclasses.fields(config):
-        if item.name not in _HELD and getattr(config, item.name) != item.default:
-            return f"it knows no {item.name} of {getattr(config, item.name)!r}"
+        if item.name not in COVERED and getattr(config, item.name) != item.default:
+            return f"the fast one knows no {item.name} of {getattr(config, item.name)!r}"
     return ""
 
 
@@ -150,10 +151,11 @@ class FastAgent(Agent):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self.path = "fast" if native.library() else f"fast ({native.LACKING})"
         self._history = weighted(self.network)[0].weight.shape[1]
         self.learner = FastLearner(self.config, self.network, self.target, self.device)
         (group,) = self.optimiser.param_groups
-        group.pop("params")
+        group = {name: value for name, value in group.items() if name != "params"}
         self.optimiser = native.FusedRMSProp(self.network.parameters(), **group)
 
     def q_values(self, observations: NDArray[np.generic]) -> NDArray[np.float32]:
@@ -164,22 +166,24 @@ class FastAgent(Agent):
         return values.numpy()
 
     def is_plain(self) -> bool:
-        """Whether gradient and values of made-up observations are the plain path's to the bit."""
+        """Whether loss, gradient and values are the plain path's to the bit, of made-up data."""
         shape = (self.config.minibatch, self._history + 1, 84, 84)
         draw = np.random.default_rng(0)
         windows = draw.integers(0, 256, shape, np.uint8)
-        reals = np.ones(len(windows), np.float32)
         actions = draw.integers(self.n_actions, size=len(windows))
-        batch = Batch(windows, actions, actions, reals, reals > 1, reals, reals)
-        gradients = []
+        rewards, weights = draw.normal(0, 2, (2, len(windows))).astype(np.float32)
+        terminals = draw.random(len(windows)) < 0.2
+        discounts = np.where(terminals, 0, self.config.discount).astype(np.float32)
+        batch = Batch(windows, actions, actions, rewards, terminals, discounts, np.abs(weights))
+        found = []
         for learner in (self.learner, Learner(self.config, self.network, self.target, self.device)):
-            learner.learn(batch)
-            gradients.append([one.grad for one in self.network.parameters()])
+            loss = learner.learn(batch)
+            found.append([loss, *(one.grad for one in self.network.parameters())])
         self.network.zero_grad(set_to_none=True)
         one = windows[:1, 1:]
         return np.array_equal(self.q_values(one), super().q_values(one)) and all(
             mine is not None and its is not None and torch.equal(mine, its)
-            for mine, its in zip(*gradients, strict=True)
+            for mine, its in zip(*found, strict=True)
         )
 
 
@@ -191,17 +195,21 @@ class FastLearner(Learner):
     ) -> None:
         super().__init__(config, network, target, device)
         self._type = getattr(torch, config.arithmetic)
-        self._layers = Ordered(network, self._type)
-        self._target_layers = Ordered(target, self._type, config.minibatch)
+        self._layers = onednn.Ordered(network, self._type)
+        self._target_layers = onednn.Ordered(target, self._type, config.minibatch)
 
     @torch.no_grad()
     def learn(self, batch: Batch) -> Tensor:
         """Leave the gradient of a minibatch's loss in the network's weights; see there."""
-        goals = self.goals(batch)
         weights = self._layers.weights()
-        seen = forward(weights, native.pixels(batch.states).to(self._type))
+        # Beyond the bound the plain path finds what it would have found.
+        if not self._layers.bounded or not self._target_layers.bounded:
+            with torch.enable_grad():
+                return super().learn(batch)
+        goals = self.goals(batch)
+        seen = onednn.forward(weights, native.pixels(batch.states).to(self._type))
         mean, slopes = self._loss(batch, seen[-1].float(), goals)
-        gradients = backward(weights, seen, slopes.to(self._type))
+        gradients = onednn.backward(weights, seen, slopes.to(self._type))
         for layer, (weight, bias) in zip(weighted(self._network), gradients, strict=True):
             layer.weight.grad = weight.float()
             layer.get_parameter("bias").grad = bias.float()
@@ -211,7 +219,7 @@ class FastLearner(Learner):
     def goals(self, batch: Batch) -> Tensor:
         """What the values of the actions taken are drawn towards: float32 ``(batch,)``."""
         after = native.pixels(batch.next_states).to(self._type)
-        future = forward(self._target_layers.weights(), after)[-1].float().amax(dim=1)
+        future = onednn.forward(self._target_layers.weights(), after)[-1].float().amax(dim=1)
         return tensor(batch.rewards, self._device) + tensor(batch.discounts, self._device) * future
 
     def _loss(self, batch: Batch, values: Tensor, goals: Tensor) -> tuple[Tensor, Tensor]:
@@ -226,87 +234,3 @@ class FastLearner(Learner):
                 mean if self._config.loss_reduction == "mean" else loss, values
             )
         return mean.detach(), slopes
-
-
-class Ordered:
-    """The weights of a network as the operators take them soonest, made anew once they change.
-
-    Args:
-        network: whose.
-        arithmetic: type that the layers are computed in.
-        batch: of how many observations: the weights are then in an order of oneDNN's own, which
-            is worth its making where they are used more than once. 0 for as they are.
-    """
-
-    def __init__(self, network: nn.Module, arithmetic: torch.dtype, batch: int = 0) -> None:
-        self._layers = weighted(network)
-        self._sides = dict(zip(self._layers, _CONVOLUTIONS, strict=False))
-        self._type = arithmetic
-        self._batch = batch
-        self._versions: list[tuple[int, int]] = []
-        self._made: Weights = []
-
-    def weights(self) -> Weights:
-        """Of each layer, from the input on."""
-        now = [(layer.weight.data_ptr(), layer.weight._version) for layer in self._layers]
-        if now != self._versions:
-            self._made = [self._make(layer) for layer in self._layers]
-            self._versions = now
-        return self._made
-
-    def _make(self, layer: nn.Conv2d | nn.Linear) -> tuple[Tensor, Tensor]:
-        weight, bias = (
-            layer.get_parameter(name).detach().to(self._type) for name in ("weight", "bias")
-        )
-        if not self._batch or layer is self._layers[-1]:
-            return weight, bias
-        if layer not in self._sides:
-            return _DNN._reorder_linear_weight(weight, self._batch), bias
-        stride, side = self._sides[layer]
-        shape = [self._batch, weight.shape[1], side, side]
-        return _DNN._reorder_convolution_weight(
-            weight, [0, 0], [stride, stride], [1, 1], 1, shape
-        ), bias
-
-
-def forward(weights: Weights, observed: Tensor) -> list[Tensor]:
-    """The input of each layer of a :class:`repro.networks.NatureCNN`, then its output."""
-    *convolutions, hidden, output = weights
-    seen = [observed]
-    for (weight, bias), (stride, _) in zip(convolutions, _CONVOLUTIONS, strict=True):
-        seen.append(
-            _DNN._convolution_pointwise(
-                seen[-1], weight, bias, [0, 0], [stride, stride], [1, 1], 1, "relu", [], ""
-            )
-        )
-    seen[-1] = seen[-1].flatten(1)
-    seen.append(_DNN._linear_pointwise(seen[-1], *hidden, "relu", [], ""))
-    seen.append(nn.functional.linear(seen[-1], *output))
-    return seen
-
-
-def backward(weights: Weights, seen: list[Tensor], slopes: Tensor) -> Weights:
-    """The gradient of every weight and bias, given that of the output."""
-    *convolutions, hidden, output = (weight for weight, _ in weights)
-    found = [(slopes.t() @ seen[4], slopes.sum(0))]
-    slopes = _ATEN.threshold_backward(slopes @ output, seen[4], 0)
-    found.append((_product(slopes.t(), seen[3].t()), slopes.sum(0)))
-    slopes = _product(slopes, hidden.t())
-    slopes = _ATEN.threshold_backward(slopes, seen[3], 0)
-    slopes = slopes.view(len(slopes), len(convolutions[-1]), 7, 7)
-    slopes = slopes.contiguous(memory_format=torch.channels_last)
-    for number in (2, 1, 0):
-        weight, (stride, _) = convolutions[number], _CONVOLUTIONS[number]
-        down, *gradient = _ATEN.convolution_backward(
-            slopes, seen[number], weight, [len(weight)], [stride, stride], [0, 0], [1, 1],
-            False, [0, 0], 1, [number > 0, True, True],
-        )  # fmt: skip
-        found.append(tuple(gradient))
-        if number:
-            slopes = _ATEN.threshold_backward(down, seen[number], 0)
-    return found[::-1]
-
-
-def _product(inputs: Tensor, weight: Tensor) -> Tensor:
-    """``inputs @ weight.T``, as in :mod:`repro.dense`."""
-    return _DNN._linear_pointwise(inputs, weight, None, "none", [], "")  # type: ignore[no-any-return]

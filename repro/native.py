@@ -1,11 +1,13 @@
 """Two loops in C, for what a processor with torch spends its time on fetching from memory.
 
 They are compiled where there is a C compiler, when they are first asked for, and give bit for bit
-what torch gives: the optimiser's is held against the plain one before it is used.
+what torch gives: the optimiser's is held against the plain one before it is used. Where they cannot
+be had torch does the same, and :data:`LACKING` is what is said of it.
 """
 
 import ctypes
 import functools
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -56,7 +58,9 @@ void pixels(size_t count, size_t step, size_t size, const unsigned char *in, flo
     for (size_t i = 0; i < count; i++) interleave(size, in + i * step, out + i * 4 * size);
 }
 """
-_COMPILE = ("cc", "-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-shared",
+LACKING = "without loops in C: no compiler made them, or they gave other last digits"
+_COMPILERS = ("cc", "gcc", "clang")
+_COMPILE = ("-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-shared",
             "-fPIC")  # fmt: skip
 _BLOCK = 32_768  # elements of an array that stay in a core's own cache
 _FRAMES = 4  # of a stack that `pixels` is written for
@@ -65,13 +69,17 @@ _FRAMES = 4  # of a stack that `pixels` is written for
 @functools.cache
 def library() -> ctypes.CDLL | None:
     """The compiled loops; none without a compiler, or where they are not torch's to the bit."""
+    compiler = next(filter(None, map(shutil.which, _COMPILERS)), None)
+    if compiler is None:
+        return None
     try:
         with tempfile.TemporaryDirectory() as folder:
             source, made = Path(folder, "loops.c"), Path(folder, "loops.so")
             source.write_text(_SOURCE)
             subprocess.run(
-                [*_COMPILE, source, "-o", made, "-lm"], check=True, capture_output=True, timeout=60
-            )
+                [compiler, *_COMPILE, source, "-o", made, "-lm"],
+                check=True, capture_output=True, timeout=60,
+            )  # fmt: skip
             found = ctypes.CDLL(str(made))
     except (OSError, subprocess.SubprocessError):
         return None

@@ -76,6 +76,7 @@ class Training:
         made = {
             "device": experiment.device_name(parts.agent.device),
             "threads": torch.get_num_threads(),
+            "learner": parts.agent.path,
             **protocols.describe(run.game, envs.train),
         }
         provenance.keep(self._path / "provenance.json", made, self._loop.step)
@@ -137,7 +138,7 @@ class Training:
         device, threads = self._agent.device, torch.get_num_threads()
         self._note(
             f"{begins}, of {self._run.config.training.frames:,} frames, on {device} with "
-            f"{threads} thread{'s' * (threads > 1)}, in {self._path}"
+            f"{threads} thread{'s' * (threads > 1)}, learner {self._agent.path}, in {self._path}"
         )
         if self._saved is None:  # from here on there is always a checkpoint to go on from
             self._save()

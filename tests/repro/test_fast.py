@@ -1,16 +1,19 @@
 """The fast path against the plain one: the same weights, to the bit."""
 
 import dataclasses
+import json
+import os
+import typing
 
 import numpy as np
 import pytest
 import torch
 
 from repro import experiment, fast, native
-from repro.agent import Agent
-from repro.config import ConfigError, preset
+from repro.agent import Agent, NonFiniteError
+from repro.config import AgentConfig, ConfigError, preset
 from repro.optim import CenteredRMSProp
-from tests.repro.small import StopAt, go, make_run, use
+from tests.repro.small import StopAt, go, make_run, train_words, use
 
 NATURE = preset("nature").agent
 OBSERVATION = (4, 84, 84)
@@ -35,8 +38,8 @@ def make(kind, **changes):
 def parts(game, learner, **changes):
     """A training whose ring wraps, with many target copies, on a real game."""
     run = make_run(
-        game=game, **NETWORK, learner=learner, learning_starts_steps=50, target_every_steps=70,
-        epsilon_hold_steps=50, epsilon_decay_steps=100, **changes,
+        game=game, learner=learner, learning_starts_steps=50, target_every_steps=70,
+        epsilon_hold_steps=50, epsilon_decay_steps=100, **NETWORK | changes,
     )  # fmt: skip
     return experiment.assemble(run, experiment.make_envs(run).train)
 
@@ -63,6 +66,31 @@ def test_every_step_is_that_of_the_plain_agent():
     assert type(quick.agent) is fast.FastAgent
     in_step(plain, quick, 200)
     assert quick.loop.updates > 30
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"gradient_norm": 0.01, "loss_reduction": "mean"},
+        {"td_error_clip": 0.0, "gradient_decay": 0.9, "discount": 0.9},
+        {"initial_weights": "lecun-normal", "minibatch": 16, "learning_rate": 0.01},
+        {"hidden_units": 33, "stack_frames": 3, "min_squared_gradient": 1e-4},
+    ],
+)
+def test_settings_that_are_covered_are_honoured(changes):
+    plain, quick = parts("breakout", "plain", **changes), parts("breakout", "auto", **changes)
+    assert type(quick.agent) is fast.FastAgent
+    in_step(plain, quick, 100)
+    assert quick.loop.updates > 10
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one processor")
+def test_two_threads_give_what_two_threads_of_the_plain_agent_give():
+    torch.set_num_threads(2)
+    try:
+        in_step(parts("pong", "plain"), parts("pong", "auto"), 100)
+    finally:
+        torch.set_num_threads(1)
 
 
 @pytest.mark.slow
@@ -140,15 +168,97 @@ def test_it_is_left_out_where_the_numbers_would_be_others(monkeypatch, capsys):
     assert_same(asked, make(Agent))  # the weights are drawn as if nothing had been tried
 
 
-def test_what_it_does_not_know_is_left_to_the_plain_agent(capsys):
-    made = parts("pong", "auto").agent.config
-    assert fast.unfit(made, "cpu") == ""
-    assert "not for cuda" in fast.unfit(made, "cuda")
-    other = dataclasses.replace(made, network="linear", learner="fast")
-    assert "network" in fast.unfit(other, "cpu")
-    agent = fast.make(other, 6, OBSERVATION, np.random.default_rng(0), torch.Generator(), "cpu")
-    assert type(agent) is Agent
-    assert "the plain learner is used" in capsys.readouterr().err
+def another(item):
+    """A value of a field of the agent's configuration that is not the default."""
+    kind = typing.get_type_hints(AgentConfig)[item.name]
+    if typing.get_origin(kind) is typing.Literal:
+        return next(one for one in typing.get_args(kind) if one != item.default)
+    return not item.default if kind is bool else item.default + 1
+
+
+OTHERS = [item for item in dataclasses.fields(AgentConfig) if item.name not in fast.COVERED]
+
+
+@pytest.mark.parametrize("item", OTHERS, ids=lambda item: item.name)
+def test_a_setting_that_is_not_covered_is_learned_by_the_plain_agent_which_says_so(item, capsys):
+    changes = {item.name: another(item)}
+    quiet, asked = (
+        make(fast.make, hidden_units=64, learner=how, **changes) for how in ("auto", "fast")
+    )
+    assert type(quiet) is type(asked) is Agent
+    assert quiet.path == f"plain (the fast one knows no {item.name} of {changes[item.name]!r})"
+    assert capsys.readouterr().err == f"repro: the plain learner is used: {quiet.path[7:-1]}\n"
+
+
+def test_a_setting_that_is_added_one_day_is_not_covered():
+    @dataclasses.dataclass(frozen=True)
+    class Later(AgentConfig):
+        bootstrap_steps: int = 1
+
+    assert fast.unfit(Later(), "cpu") == ""
+    assert "bootstrap_steps of 3" in fast.unfit(Later(bootstrap_steps=3), "cpu")
+
+
+def test_it_is_for_a_cpu_and_for_who_does_not_ask_for_the_plain_one():
+    assert "not for cuda" in fast.unfit(NATURE, "cuda")
+    assert make(fast.make, learner="plain").path == "plain (as asked for)"
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30])
+def test_what_is_no_number_is_found_where_the_plain_agent_finds_it(bad):
+    """Wherever it stands; oneDNN's rectifiers would make a zero of it."""
+    made = parts("breakout", "plain")
+    for _ in made.loop.run(60):
+        pass
+    batch = made.memory.sample(32, np.random.default_rng(0))
+    raised = 0
+    for of in ("network", "target"):
+        for number in range(10):
+            agents = [make(kind, hidden_units=64) for kind in (Agent, fast.FastAgent)]
+            said = []
+            for agent in agents:
+                weights = list(getattr(agent, of).parameters())[number]
+                with torch.no_grad():
+                    weights[(0,) * weights.dim()] = bad
+                try:
+                    said.append(agent.update(batch))
+                except NonFiniteError as error:
+                    said.append(str(error))
+            assert said[0] == said[1], (of, number)
+            raised += isinstance(said[0], str)
+            for mine, its in zip(*(agent.network.parameters() for agent in agents), strict=True):
+                assert torch.equal(mine.isnan(), its.isnan()), (of, number)
+                assert torch.equal(mine.nan_to_num(), its.nan_to_num()), (of, number)
+    assert raised >= 10 or np.isfinite(bad)
+
+
+@pytest.mark.parametrize("lacks", ["compiler", "loops"])
+def test_without_a_compiler_it_goes_on_and_says_so(lacks, monkeypatch, capfd, tmp_path):
+    whole, _ = go(make_run(seed=0, frames=400, **NETWORK), tmp_path / "with")
+    if lacks == "compiler":
+        monkeypatch.setenv("PATH", str(tmp_path))
+    else:
+        monkeypatch.setattr(native, "_is_torch_s", lambda _: False)
+    native.library.cache_clear()
+    try:
+        words = train_words(tmp_path / "without", frames=400, **NETWORK)
+        code, _, err = use(capfd, *(word for word in words if word != "--quiet"))
+    finally:
+        native.library.cache_clear()
+    assert code == 0
+    assert "learner fast (without loops in C" in err
+    other = tmp_path / "without" / "breakout" / "seed-0"
+    assert json.loads((other / "provenance.json").read_text())["learner"].startswith("fast (")
+    assert (whole / "last.safetensors").read_bytes() == (other / "last.safetensors").read_bytes()
+
+
+def test_a_run_says_which_learner_it_has(capfd, tmp_path):
+    words = train_words(tmp_path, frames=400, double_q=True, **NETWORK)
+    code, _, err = use(capfd, *(word for word in words if word != "--quiet"))
+    assert code == 0
+    assert "learner plain (the fast one knows no double_q of True)" in err
+    made = json.loads((tmp_path / "breakout" / "seed-0" / "provenance.json").read_text())
+    assert made["learner"] == "plain (the fast one knows no double_q of True)"
 
 
 def test_its_check_sees_another_gradient(monkeypatch):
