@@ -130,9 +130,9 @@ def _gpu() -> Check:
 
 
 def _threads() -> Check:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = machine.cores()
     limit = os.environ.get("OMP_NUM_THREADS")
     found = f"{cores} cores" + (f", OMP_NUM_THREADS={limit}" if limit else "")
-    if limit and limit.isdigit() and int(limit) > (cores or 1):
+    if limit and limit.isdigit() and int(limit) > cores:
         return Check("threads", "warn", found, "threads exceed cores: unset OMP_NUM_THREADS")
     return Check("threads", "ok", found)

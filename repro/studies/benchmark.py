@@ -6,7 +6,6 @@ threads it names, one unless it says more.
 
 import argparse
 import importlib.util
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -62,7 +61,7 @@ def _run(options: argparse.Namespace) -> int:
     options.game = games.find(options.game).name
     from repro.storage import provenance
 
-    cores = os.cpu_count() or 1
+    cores = machine.cores()
     options.threads = sorted({min(number, cores) for number in options.threads})
     made = provenance.collect()
     made["stable_baselines3"] = provenance.version("stable-baselines3")

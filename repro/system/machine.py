@@ -27,6 +27,13 @@ def checkpoints_bytes(replay_bytes: int) -> int:
     return 4 * replay_bytes // _SCREENS_SHRINK + 3 * _STATE_BYTES
 
 
+def cores() -> int:
+    """Processor cores that this process may use: in a job fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def available_memory_bytes() -> int:
     """Memory that can still be claimed, within a container's, a job's or a process's limit."""
     found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]

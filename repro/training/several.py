@@ -3,7 +3,6 @@
 One that fails leaves the others alone; what each says is in SUITE/jobs/runs, one file a run.
 """
 
-import os
 import subprocess
 import sys
 import time
@@ -20,7 +19,7 @@ from repro import config
 from repro.config import flags
 from repro.storage import logs
 from repro.storage.run import Run
-from repro.system import disk, terminal
+from repro.system import disk, machine, terminal
 from repro.system.signals import Stop, listening
 
 _LOOK_SECONDS = 1.0
@@ -71,7 +70,7 @@ def train(
     Returns:
         0 if all are finished, 128 + the signal if one interrupted them, else 1.
     """
-    threads = threads or max(1, (os.cpu_count() or 1) // jobs)
+    threads = threads or max(1, machine.cores() // jobs)
     suites = {suite for suite, _ in runs}
     made = []
     for suite, run in runs:

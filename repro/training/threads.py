@@ -5,7 +5,6 @@ up holds up all, and several can take much longer than one.
 """
 
 import dataclasses
-import os
 import statistics
 import sys
 import time
@@ -16,8 +15,10 @@ import numpy as np
 import torch
 
 from repro import fast, records
+from repro.records import RunDirectoryError
 from repro.replay import ReplayMemory
 from repro.storage.run import Run
+from repro.system import machine
 
 _ROUNDS = 5
 _UPDATES = 3  # a round and number of threads
@@ -34,9 +35,9 @@ def choose(run: Run, path: Path, device: str) -> int:
         print(f"repro: threads: {before}, as this run had before", file=sys.stderr)
         return before
     if run.config.agent.network != "nature" or device != "cpu":
-        return 1  # there is too little for a second thread
-    work = _update(run)
-    cores = os.cpu_count() or 1
+        print("repro: threads: 1; there is too little for a second one", file=sys.stderr)
+        return 1
+    work, cores = _update(run), machine.cores()
     numbers = sorted({1, 2, 4, 8, 16, cores} & set(range(1, cores + 1)))
     found = measure(work, numbers)
     number, line = decide(found)
@@ -74,16 +75,20 @@ def decide(milliseconds: dict[int, float]) -> tuple[int, str]:
 
 def _before(path: Path) -> int | None:
     """Threads of the last process that trained a run."""
-    if not (path / "provenance.json").exists():
+    try:
+        made = records.read_json(path / "provenance.json")
+    except RunDirectoryError:  # there is none, or it is damaged: no run is stopped by that
         return None
-    made = records.read_json(path / "provenance.json")
-    later = made.get("continued", [])
-    numbers = [one.get("threads") for one in (made, *later) if isinstance(one, dict)]
+    later = made.get("continued")
+    rows = [made, *(later if isinstance(later, list) else [])]
+    numbers = [one.get("threads") for one in rows if isinstance(one, dict)]
     return next((one for one in reversed(numbers) if type(one) is int and one > 0), None)
 
 
 def _update(run: Run) -> Callable[[], object]:
-    settings = dataclasses.replace(run.config.agent, learner="auto")
+    settings = run.config.agent
+    if settings.learner == "fast":  # which says why it cannot be, and will once more
+        settings = dataclasses.replace(settings, learner="auto")
     history = run.config.protocol.stack_frames
     generator = np.random.default_rng(0)
     agent = fast.make(

@@ -1,6 +1,7 @@
 """`--threads auto` and `--budget-minutes`."""
 
 import json
+import os
 import signal
 import time
 
@@ -10,7 +11,7 @@ import torch
 from repro.storage import checkpoint
 from repro.system.signals import Interrupted, Stop
 from repro.training import threads
-from tests.repro.small import assert_same_run, train_words, use
+from tests.repro.small import assert_same_run, make_run, train_words, use
 
 SMALL = {"network": "nature", "frames": 1_200}
 
@@ -70,6 +71,26 @@ def test_auto_keeps_the_number_of_a_run_that_is_there(capfd, tmp_path):
     assert code == 0
     assert "threads: 2, as this run had before" in err
     assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize("text", [None, "{", '{"threads": "2"}', '{"threads": 2, "continued": 7}'])
+def test_what_a_damaged_provenance_says_of_threads_stops_no_run(text, tmp_path, capfd):
+    if text is not None:
+        (tmp_path / "provenance.json").write_text(text)
+    number = threads.choose(make_run(network="linear"), tmp_path, "cpu")
+    assert number == (2 if "continued" in (text or "") else 1)
+    assert capfd.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity here")
+def test_no_more_threads_than_cores_that_may_be_used_are_tried(tmp_path, capfd):
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        assert threads.choose(make_run(network="nature"), tmp_path, "cpu") == 1
+    finally:
+        os.sched_setaffinity(0, before)
+    assert " with 1)" in capfd.readouterr().err
 
 
 def test_time_that_is_up_ends_a_training_as_sigterm_would(capfd, tmp_path):
