@@ -51,12 +51,15 @@ class NatureCNN(nn.Module):
             if layer.dim() == 4:  # a third faster on a CPU than channels first
                 layer.data = layer.data.contiguous(memory_format=torch.channels_last)
 
+    def pixels(self, stacks: Tensor) -> Tensor:
+        """Stacks as float32 from 0 to 1."""
+        # Bytes are reordered before they become floats: a quarter of the memory to move.
+        stacks = stacks.contiguous(memory_format=torch.channels_last)
+        return stacks.to(torch.float32, copy=True).mul_(1 / 255)
+
     def features(self, stacks: Tensor) -> Tensor:
         """What the convolutions make of stacks, float32 ``(batch, 64, 7, 7)``."""
-        # Bytes are reordered before they become floats: a quarter of the memory to move.
-        pixels = stacks.contiguous(memory_format=torch.channels_last)
-        pixels = pixels.to(torch.float32, copy=True).mul_(1 / 255)
-        return self.convolutions(pixels)  # type: ignore[no-any-return]
+        return self.convolutions(self.pixels(stacks))  # type: ignore[no-any-return]
 
     def forward(self, stacks: Tensor) -> Tensor:
         """Value the actions."""

@@ -45,14 +45,21 @@ def add(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     parser.add_argument(
         "--show", type=Path, metavar="FILE", help="print such a file instead of measuring"
     )
+    parser.add_argument(
+        "--markdown", choices=["summary", "profile"],
+        help="with --show: as README.md, or docs/performance.md, has it",
+    )  # fmt: skip
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
-    from repro.studies import measuring
+    from repro.studies import account
 
+    if options.markdown and not options.show:
+        raise config.ConfigError("--markdown prints a file: name it with --show")
     if options.show:
-        print(measuring.shown(options.show))
+        kinds = {"summary": account.summary, "profile": account.profile, None: account.text}
+        print(kinds[options.markdown](account.read(options.show)))
         return 0
     if not 0 < options.seconds < float("inf"):
         raise config.ConfigError(f"--seconds must be more than zero, got {options.seconds}")
@@ -60,31 +67,29 @@ def _run(options: argparse.Namespace) -> int:
         raise config.ConfigError(f"--json: there is no folder {options.json.parent}")
     options.game = games.find(options.game).name
     from repro.storage import provenance
+    from repro.studies import stages
 
     cores = machine.cores()
     options.threads = sorted({min(number, cores) for number in options.threads})
     made = provenance.collect()
     made["stable_baselines3"] = provenance.version("stable-baselines3")
-    print(measuring.machine(made), flush=True)
+    made["gpu"] = stages.gpu()
     measurements, notes = benchmark(options)
-    notes += projections(next(one for one in measurements if one.name == "training").median)
-    print("\n".join([measuring.table(measurements), *notes]))
+    setting = {
+        name: getattr(options, name)
+        for name in ("game", "threads", "rounds", "seconds", "replay_steps")
+    }
+    figures = [one.figures() for one in measurements]
+    found = {"provenance": made, "options": setting, "measurements": figures, "notes": notes}
+    print(account.text(found))
     if options.json:
-        setting = {
-            name: getattr(options, name)
-            for name in ("game", "threads", "rounds", "seconds", "replay_steps")
-        }
-        figures = [one.figures() for one in measurements]
-        write_json(
-            options.json,
-            {"provenance": made, "options": setting, "measurements": figures, "notes": notes},
-        )
+        write_json(options.json, found)
     return 0
 
 
 def benchmark(options: argparse.Namespace) -> tuple[list[Any], list[str]]:
     """Measure all there is, in the order in which it is reported, and what there is to say."""
-    from repro.studies import rivals, stages
+    from repro.studies import account, rivals, stages
     from repro.studies.measuring import Measurement, Row, measure, milliseconds, ratio
 
     game, size = options.game, options.replay_steps
@@ -97,7 +102,8 @@ def benchmark(options: argparse.Namespace) -> tuple[list[Any], list[str]]:
         **stages.parts(game, settings, plain),
         "matrix product": Row("GFLOP/s", stages.product()),
     }
-    trainings, notes = {"training": settings, "training, plain": plain}, []
+    trainings = {"training": settings, "training, plain": plain}
+    notes = [f"learner of training: {stages.learner(game, settings)}"]
     if reason := _no_bfloat16(settings):
         notes.append(f"bfloat16 is left out: {reason}")
     else:
@@ -109,6 +115,8 @@ def benchmark(options: argparse.Namespace) -> tuple[list[Any], list[str]]:
             more = "" if number == options.threads[0] else f", {number} threads"
             rows[name + more] = Row("frames/s", work, number)
     first = options.threads[0]
+    if stages.gpu():
+        rows[account.GPU] = Row("frames/s", stages.training(game, settings, "cuda"), first)
     rows[CLEANRL] = Row("frames/s", rivals.cleanrl(game, settings), first)
     peers: dict[str, float | None] = {CLEANRL: None}
     if importlib.util.find_spec("stable_baselines3"):
@@ -122,7 +130,8 @@ def benchmark(options: argparse.Namespace) -> tuple[list[Any], list[str]]:
     derived = [
         milliseconds(found[name], f"{name}: one takes")
         for name in ("preprocessing", "acting greedily", "replay sampling", "targets",
-                     "optimiser", "optimiser, plain", "update", "update, plain")
+                     "targets, plain", "pixels", "pixels, plain", "optimiser", "optimiser, plain",
+                     "update", "update, plain")
     ]  # fmt: skip
     took = tuple(1000 / one for one in found["update"].rounds)
     over = tuple(one / least for one, least in zip(took, floor, strict=True))
@@ -159,27 +168,3 @@ def _remarks(found: dict[str, Any], numbers: Sequence[int]) -> Iterator[str]:
                 f"{number} threads are slower than {numbers[0]}: threads wait for one another "
                 "where the machine has other work"
             )
-
-
-def projections(frames_per_second: float) -> list[str]:
-    """What preset nature takes at that speed: hours, memory, disk."""
-    from repro.replay import ReplayMemory
-
-    nature = config.preset("nature")
-    training = nature.training
-    evaluations = nature.steps // training.eval_every_steps
-    scored = evaluations * training.eval_steps * nature.frames_per_step
-    replay = ReplayMemory.bytes_needed(nature.agent.replay_steps, (84, 84), "uint8")
-    learn, score = (
-        frames / frames_per_second / 3600 for frames in (training.frames, scored)
-    )  # fmt: skip
-    number = len(games.GAMES)
-    memory = machine.training_memory_bytes(replay)
-    days = (learn + score) * number / 24
-    return [
-        f"preset nature, one game: {learn:,.0f} hours of training and at most {score:,.0f} of "
-        f"evaluation; {number} games one after the other: {days:,.0f} days",
-        f"a run takes {machine.gigabytes(memory)} of memory and "
-        f"{machine.gigabytes(machine.checkpoints_bytes(replay))} of disk for checkpoints; "
-        f"{number} finished ones keep {machine.gigabytes(number * machine.FINISHED_BYTES)}",
-    ]

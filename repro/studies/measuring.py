@@ -7,14 +7,11 @@ import dataclasses
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-
-from repro import records
 
 Work = Callable[[], int]  # does a little and returns how many units that was
 
@@ -81,37 +78,3 @@ def ratio(over: Measurement, under: Measurement, required: float | None = None) 
 def milliseconds(rates: Measurement, name: str) -> Measurement:
     """How long one unit takes."""
     return Measurement(name, "ms", tuple(1000 / one for one in rates.rounds))
-
-
-def table(measurements: Sequence[Measurement]) -> str:
-    """Aligned text, a line per measurement."""
-    lines = [f"{'':<46}{'unit':<15}{'median':>10}{'min':>10}{'max':>10}"]
-    for one in measurements:
-        figures = one.figures()
-        digits = 2 if one.unit in ("ratio", "ms") else 0
-        cells = "".join(f"{figures[key]:>10,.{digits}f}" for key in ("median", "min", "max"))
-        needed = f"  {figures['verdict']} {one.required:g} or more" if one.required else ""
-        lines.append(f"{one.name:<46}{one.unit:<15}{cells}{needed}")
-    return "\n".join(lines)
-
-
-def shown(path: Path) -> str:
-    """The table of a file written with ``--json``, and the machine it was measured on."""
-    figures = records.read_json(path)
-    made = figures["provenance"]
-    names = {field.name for field in dataclasses.fields(Measurement)}
-    measurements = [
-        Measurement(**{name: one[name] for name in names} | {"rounds": tuple(one["rounds"])})
-        for one in figures["measurements"]
-    ]
-    return "\n".join([machine(made), table(measurements), *figures.get("notes", [])])
-
-
-def machine(made: Mapping[str, Any]) -> str:
-    """A line about where something was measured, of what ``provenance.collect`` found there."""
-    names = {"torch": "torch", "numpy": "NumPy", "ale-py": "ale-py", "opencv-python": "OpenCV"}
-    there = [f"{names[name]} {made['libraries'][name]}" for name in names]
-    return (
-        f"{made['processor']}, {made['cores']} cores, {made['time']}, Python {made['python']}, "
-        f"{', '.join(there)}, Stable-Baselines3 {made['stable_baselines3'] or 'not installed'}"
-    )

@@ -15,7 +15,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 
-from repro import config, experiment, fast, targets
+from repro import config, experiment, fast, native, targets
 from repro.agent import Agent
 from repro.config import Config
 from repro.replay import Batch
@@ -161,6 +161,19 @@ def parts(game: str, settings: Config, plain: Config) -> dict[str, Row]:
             targets.bootstrap(agent.target, next(batches), agent.device)
         return 1
 
+    def plain_goals() -> int:
+        targets.bootstrap(slow.target, next(batches), slow.device)
+        return 1
+
+    def pixels() -> int:
+        native.pixels(next(batches).states)
+        return 1
+
+    def plain_pixels() -> int:
+        network: Any = slow.network
+        network.pixels(torch.from_numpy(next(batches).states))
+        return 1
+
     def update() -> int:
         agent.update(next(batches))
         return 1
@@ -177,6 +190,9 @@ def parts(game: str, settings: Config, plain: Config) -> dict[str, Row]:
     return {
         "replay sampling": Row("minibatches/s", sample),
         "targets": Row("minibatches/s", goals),
+        "targets, plain": Row("minibatches/s", plain_goals),
+        "pixels": Row("minibatches/s", pixels),
+        "pixels, plain": Row("minibatches/s", plain_pixels),
         "update": Row("updates/s", update),
         "update, plain": Row("updates/s", plain_update),
         "optimiser": Row("updates/s", optimising(agent)),
@@ -212,10 +228,21 @@ def product() -> Work:
     return work
 
 
-def training(game: str, settings: Config) -> Work:
+def gpu() -> str | None:
+    """The model of the GPU, if there is one."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+
+
+def learner(game: str, settings: Config) -> str:
+    """Which one a training has here; see :mod:`repro.fast`."""
+    env = envs.make_train_env(game, SEED)
+    return experiment.make_agent(Run(game, SEED, "nature", settings), env).path
+
+
+def training(game: str, settings: Config, device: str = "cpu") -> Work:
     """Emulator frames of whole training steps of ours, once learning has begun."""
     env = envs.make_train_env(game, SEED)
-    made = experiment.assemble(Run(game, SEED, "nature", settings), env)
+    made = experiment.assemble(Run(game, SEED, "nature", settings), env, device)
     events = made.loop.run(sys.maxsize)
 
     def work(steps: int = STEPS_PER_CALL) -> int:

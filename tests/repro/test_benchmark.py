@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +12,10 @@ import torch
 
 from repro.cluster import estimate
 from repro.config import preset
-from repro.studies import benchmark, measuring, rivals, stages
+from repro.studies import account, measuring, rivals, stages
 from tests.repro.small import use
 
+ROOT = Path(__file__).parents[2]
 QUICK = ["--rounds", 2, "--seconds", 0.02, "--replay-steps", 2_000]
 
 
@@ -32,10 +35,12 @@ def test_it_measures_every_part_shows_it_again_and_is_an_estimates_measurement(c
     figures = json.loads(path.read_text())
     found = {one["name"]: one for one in figures["measurements"]}
     assert figures["options"]["threads"] == numbers
-    assert {"raw emulator", "bare loop", "wrapper stack", "preprocessing", "replay sampling",
-            "targets", "optimiser", "update", "update, plain", "acting greedily", "training",
-            "training, plain", "CleanRL's loop", "wrapper stack / bare loop",
-            "training / CleanRL's loop", "update / that floor, in time"} <= set(found)  # fmt: skip
+    assert {
+        "raw emulator", "bare loop", "wrapper stack", "preprocessing", "replay sampling", "targets",
+        "targets, plain", "pixels", "pixels, plain", "optimiser", "update", "update, plain",
+        "acting greedily", "training", "training, plain", "CleanRL's loop",
+        "wrapper stack / bare loop", "training / CleanRL's loop", "update / that floor, in time",
+    } <= set(found)  # fmt: skip
     for number in numbers[1:]:
         assert f"training, {number} threads" in found
     for one in found.values():
@@ -66,6 +71,8 @@ def test_it_measures_every_part_shows_it_again_and_is_an_estimates_measurement(c
         (["--seconds", "-1"], "more than zero"),
         (["--json", "nowhere/here.json"], "no folder nowhere"),
         (["--show", "nothing.json"], "nothing.json"),
+        (["--show", ROOT / "results" / "published" / "benchmark_tables.json"], "is no file of"),
+        (["--markdown", "summary"], "--show"),
     ],
 )
 def test_nonsense_is_refused_in_one_line(capfd, tmp_path, monkeypatch, words, needle):
@@ -96,12 +103,49 @@ def test_rows_take_turns_with_the_threads_they_name():
 
 
 def test_hours_memory_and_disk_of_the_paper():
-    hours, room = benchmark.projections(1_000.0)
-    # 200 million frames of training; after each of 200 million 100 million of evaluation in all
-    assert "56 hours of training and at most 28 of evaluation" in hours
-    assert f"{(200e6 + 100e6) / 1_000 / 86_400 * 49:,.0f} days" in hours
-    assert "7.8 GB of memory" in room
-    assert f"keep {49 * estimate.FINISHED_BYTES / 1e9:.1f} GB" in room
+    found = {
+        "provenance": {"cores": 8, "memory_bytes": 16_000_000_000, "gpu": "Abacus"},
+        "measurements": [
+            {"name": "training", "median": 1_000.0}, {"name": "training, GPU", "median": 4_000.0},
+        ],
+    }  # fmt: skip
+    game, here, gpu, cluster = account.projections(found)
+    # 200 million frames of training, and 200 evaluations of 125,000 steps: 100 million frames
+    hours = (200e6 + 100e6) / 1_000 / 3_600
+    assert "56 hours of training and at most 28 of evaluation" in game
+    assert "7.8 GB of memory" in game
+    assert "2 at a time" in here  # as memory has it, not the cores
+    assert f"49 games in {hours * 49 / 2 / 24:,.0f} days" in here
+    assert f"Abacus: {hours / 4:,.0f} hours a game" in gpu
+    assert f"{hours / 4 * 49 / 24:,.0f} days" in gpu
+    assert f"245 runs in {hours / 24:.1f} days, {245 * hours:,.0f} core-hours" in cluster
+    assert f"keep {245 * estimate.FINISHED_BYTES / 1e9:.1f} GB" in cluster
+    del found["measurements"][1]
+    found["provenance"]["memory_bytes"] = 4_000_000_000
+    _, here, gpu, _ = account.projections(found)
+    assert "no run fits" in here
+    assert "not measured" in gpu
+
+
+@pytest.mark.parametrize(
+    ("file", "kind"), [("README.md", "summary"), ("docs/performance.md", "profile")]
+)
+def test_the_documentation_shows_what_the_command_prints(file, kind, capfd):
+    """If not: run the command that stands there, and put its output between the marks."""
+    path = ROOT / "results" / "published" / "benchmark.json"
+    code, out, _ = use(capfd, "benchmark", "--show", path, "--markdown", kind)
+    assert code == 0
+    text = (ROOT / file).read_text()
+    assert text.split("<!-- benchmark -->\n")[1].split("<!-- end -->")[0] == out
+
+
+def test_the_documentation_has_no_figure_of_its_own():
+    """Between the marks and in code is all there is; a count of threads is a word."""
+    text = (ROOT / "docs" / "performance.md").read_text()
+    before, shown = text.split("<!-- benchmark -->\n")
+    prose = re.sub(r"`[^`]*`|\]\([^)]*\)|float32|bfloat16|Stable-Baselines3|AVX-512", "",
+                   before + shown.split("<!-- end -->")[1])  # fmt: skip
+    assert re.findall(r".*\d.*", prose) == []
 
 
 def test_the_floating_point_operations_of_an_update():
