@@ -11,8 +11,9 @@ import torch
 from repro import config, fast, networks
 from repro.agent import Agent
 from repro.loop import Loop
+from repro.minibatches import MinibatchQueue
 from repro.player import Player
-from repro.replay import MinibatchQueue, ReplayMemory
+from repro.replay import ReplayMemory
 from repro.storage.run import Run
 from repro.system.machine import LackError
 from wrappers import envs
@@ -59,6 +60,7 @@ def assemble(run: Run, env: gym.Env[Any, Any], device: str = "cpu") -> Parts:
         generator(run.seed, "replay"),
         dtype(env),
         discount=settings.discount,
+        steps=settings.return_steps,
     )
     agent = make_agent(run, env, device)
     queue = MinibatchQueue(memory, settings.replay_draw, settings.minibatch)

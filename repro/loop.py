@@ -6,8 +6,9 @@ from typing import Any
 
 from repro import schedule
 from repro.agent import Agent
+from repro.minibatches import MinibatchQueue
 from repro.player import Player
-from repro.replay import Batch, MinibatchQueue
+from repro.replay import Batch
 
 
 @dataclass(frozen=True, slots=True)

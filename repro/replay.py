@@ -25,12 +25,12 @@ Transitions = dict[str, NDArray[Any]]  # frames, actions, rewards, ends; first a
 class Batch:
     """Transitions, first axis the transition.
 
-    ``windows`` has shape ``(batch, history + 1, *frame)``: the frames of the
-    state and, shifted by one, of the next state. The others have shape
+    ``windows`` has shape ``(batch, history + steps, *frame)``: the frames of the
+    state and, shifted by ``steps``, of the next state. The others have shape
     ``(batch,)``: ``numbers`` int64, by which the memory knows the transitions;
-    ``actions`` int64; ``rewards`` float32; ``terminals`` bool; ``discounts``
-    float32, of the value of the next state (0 where terminal); ``weights``
-    float32, of the losses.
+    ``actions`` int64; ``rewards`` float32, summed over the steps, discounted;
+    ``terminals`` bool; ``discounts`` float32, of the value of the next state (0
+    where terminal); ``weights`` float32, of the losses.
     """
 
     windows: NDArray[Any]
@@ -40,20 +40,23 @@ class Batch:
     terminals: NDArray[np.bool_]
     discounts: NDArray[np.float32]
     weights: NDArray[np.float32]
+    steps: int = 1  # from the state to the next state
 
     @property
     def states(self) -> NDArray[Any]:
         """``(batch, history, *frame)``, oldest frame first."""
-        return self.windows[:, :-1]
+        return self.windows[:, : -self.steps]
 
     @property
     def next_states(self) -> NDArray[Any]:
-        """``(batch, history, *frame)``; zeros where the transition is terminal."""
-        return self.windows[:, 1:]
+        """``(batch, history, *frame)``; zeros from where the transition is terminal."""
+        return self.windows[:, self.steps :]
 
     def part(self, start: int, stop: int) -> "Batch":
         """Views of some of the transitions."""
-        return Batch(**{name: array[start:stop] for name, array in vars(self).items()})
+        whole = vars(self)
+        return Batch(**{name: whole[name][start:stop] for name in whole.keys() - {"steps"}},
+                     steps=self.steps)  # fmt: skip
 
 
 class EmptyReplayError(RuntimeError):
@@ -73,6 +76,7 @@ class ReplayMemory:
         generator: draws the samples.
         dtype: of a frame.
         discount: of the value of a next state, per step (ledger row 11).
+        steps: from a state to the next state that it learns from: n of n-step returns.
 
     Raises:
         MemoryError: if the memory cannot be had.
@@ -88,13 +92,15 @@ class ReplayMemory:
         dtype: type[np.generic] | np.dtype[Any] = np.uint8,
         *,
         discount: float,
+        steps: int = 1,
     ) -> None:
-        if capacity_steps <= history:
-            raise ValueError(f"capacity_steps must exceed history ({history})")
+        if capacity_steps < history + steps:
+            raise ValueError(f"capacity_steps must be history ({history}) and {steps} more")
         self.capacity_steps = capacity_steps
         self.history = history
         self.generator = generator
         self._discount = discount
+        self._steps = steps
         self._frames = np.empty((capacity_steps, *frame_shape), dtype)
         self._frames.fill(0)  # touch every page now: the system hands memory out on first use
         self._actions = np.zeros(capacity_steps, np.uint8)
@@ -150,9 +156,12 @@ class ReplayMemory:
     def sample(self, count: int, generator: np.random.Generator | None = None) -> Batch:
         """Draw uniformly, with replacement, from all transitions with a whole stack.
 
-        The oldest ``history - 1`` slots lack frames that were overwritten, and the newest one
-        still lacks its successor: these are left out. Frames from before an episode's start
-        are zero.
+        The oldest ``history - 1`` slots lack frames that were overwritten, and the newest ones
+        still lack the state that they lead to: these are left out. Frames from before an
+        episode's start are zero.
+
+        With n-step returns (Sutton 1988) a transition's reward is that of n steps, discounted, or
+        of those up to a terminal one; where the episode was truncated on the way, it is left out.
 
         Args:
             count: transitions.
@@ -164,39 +173,50 @@ class ReplayMemory:
         generator = generator or self.generator
         numbers = self._draw(count, generator)
         slots = numbers % self.capacity_steps
-        offsets = np.arange(1 - self.history, 2)
+        offsets = np.arange(1 - self.history, self._steps + 1)
         around = (slots[:, None] + offsets) % self.capacity_steps
-        windows = self._frames[around]
-        terminals = self._ends[slots] == _TERMINAL
+        windows, ends = self._frames[around], self._ends[around] != _GOES_ON
         # A frame belongs to the state's episode if none ended between it and the state.
-        ended = self._ends[around[:, :-2]] != _GOES_ON
+        ended = ends[:, : self.history - 1]
         stale = np.flip(np.logical_or.accumulate(np.flip(ended, axis=1), axis=1), axis=1)
         if stale.any():
-            windows[:, :-2][stale] = 0
-        windows[terminals, -1] = 0
+            windows[:, : self.history - 1][stale] = 0
+        over = np.logical_or.accumulate(ends[:, self.history - 1 : -1], axis=1)  # by step
+        windows[:, self.history :][over] = 0
+        terminals = over[:, -1]
+        shares = self._discount ** np.arange(self._steps)
+        rewards = self._rewards[around[:, self.history - 1 : -1]] * shares
+        rewards[:, 1:][over[:, :-1]] = 0
         return Batch(
             windows=windows,
             numbers=numbers,
             actions=self._actions[slots].astype(np.int64),
-            rewards=self._rewards[slots],
+            rewards=rewards.sum(axis=1).astype(np.float32),
             terminals=terminals,
-            discounts=np.where(terminals, 0, self._discount).astype(np.float32),
+            discounts=np.where(terminals, 0, self._discount**self._steps).astype(np.float32),
             weights=np.ones(count, np.float32),
+            steps=self._steps,
         )
 
     def _draw(self, count: int, generator: np.random.Generator) -> NDArray[np.int64]:
-        first, last = self.history - 1, len(self) - 1  # ages, 0 the oldest; last excluded
+        """Numbers of transitions that can be sampled."""
+        first, last = self.history - 1, len(self) - self._steps  # ages, 0 the oldest; last excluded
         if last <= first:
             raise EmptyReplayError(f"{len(self)} transitions are too few to sample from")
         oldest = self.oldest
         numbers: NDArray[np.int64] = oldest + generator.integers(first, last, count)
         for _ in range(1_000):
-            ends = self._ends[numbers % self.capacity_steps]
-            cut = np.flatnonzero(ends == _TRUNCATED)
+            cut = np.flatnonzero(self._cut(numbers))
             if cut.size == 0:
                 return numbers
             numbers[cut] = oldest + generator.integers(first, last, cut.size)
         raise EmptyReplayError("every transition that could be sampled is truncated")
+
+    def _cut(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether the episode was truncated on the way to the next state."""
+        ends = self._ends[(numbers[:, None] + np.arange(self._steps)) % self.capacity_steps]
+        first = np.argmax(ends != _GOES_ON, axis=1)
+        return ends[np.arange(len(numbers)), first] == _TRUNCATED  # type: ignore[no-any-return]
 
     def read(self, start: int, stop: int) -> Transitions:
         """Copy some of the transitions held.
@@ -215,10 +235,10 @@ class ReplayMemory:
 
     def blank(self, count: int) -> Batch:
         """Transitions of zeros, of the shapes and types that :meth:`sample` gives."""
-        shape = (count, self.history + 1, *self._frames.shape[1:])
+        shape = (count, self.history + self._steps, *self._frames.shape[1:])
         numbers, reals = np.zeros(count, np.int64), np.zeros(count, np.float32)
         windows, terminals = np.zeros(shape, self._frames.dtype), np.zeros(count, np.bool_)
-        return Batch(windows, numbers, numbers, reals, terminals, reals, reals)
+        return Batch(windows, numbers, numbers, reals, terminals, reals, reals, self._steps)
 
     @property
     def actions(self) -> NDArray[np.uint8]:
@@ -272,42 +292,3 @@ class ReplayMemory:
             "rewards": self._rewards,
             "ends": self._ends,
         }
-
-
-class MinibatchQueue:
-    """Hands out minibatches from a larger draw made ahead (ledger row 12).
-
-    The released code copied 512 transitions at a time and consumed them 32 by
-    32, so a minibatch can be up to 15 updates old.
-
-    Args:
-        memory: drawn from when the queue is empty.
-        draw: transitions per draw.
-        minibatch: transitions handed out at a time; divides ``draw``.
-    """
-
-    def __init__(self, memory: ReplayMemory, draw: int, minibatch: int) -> None:
-        if draw % minibatch:
-            raise ValueError(f"draw ({draw}) must be a multiple of minibatch ({minibatch})")
-        self._memory = memory
-        self._draw = draw
-        self._minibatch = minibatch
-        self._ahead: Batch | None = None
-        self._used = 0
-
-    def next(self) -> Batch:
-        """The next minibatch, drawing anew if none is left."""
-        if self._ahead is None or self._used == self._draw:
-            self._ahead, self._used = self._memory.sample(self._draw), 0
-        self._used += self._minibatch
-        return self._ahead.part(self._used - self._minibatch, self._used)
-
-    def state(self) -> dict[str, Any]:
-        """What has been drawn and not yet used up, for a checkpoint."""
-        ahead = None if self._ahead is None else dict(vars(self._ahead))
-        return {"used": self._used, "ahead": ahead}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take over what :meth:`state` gave."""
-        self._used = state["used"]
-        self._ahead = None if state["ahead"] is None else Batch(**state["ahead"])

@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from repro import config, experiment
 from repro.config.flags import OneLineParser, count
-from repro.replay import MinibatchQueue, ReplayMemory
+from repro.minibatches import MinibatchQueue
+from repro.replay import ReplayMemory
 from repro.storage import checkpoint, provenance, weights_file
 from repro.storage.run import Run
 from repro.system import machine, terminal

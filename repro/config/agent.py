@@ -209,3 +209,8 @@ class AgentConfig:
         0.0, "Wang et al. (2016)",
         "largest norm of a whole gradient, which is scaled down to it; 0 for no bound",
     )  # fmt: skip
+    return_steps: int = variant(
+        1, "Sutton (1988)",
+        "rewards summed before the value of a next state is added: n of n-step returns",
+        unit="steps", within="[1, inf)",
+    )  # fmt: skip

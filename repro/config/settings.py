@@ -145,11 +145,12 @@ class Config:
             )
         for conflict in conflicts(agent):
             raise ConfigError(conflict)
-        history = self.protocol.stack_frames
-        if min(agent.replay_steps, agent.learning_starts_steps) <= history:
+        history, ahead = self.protocol.stack_frames, agent.return_steps
+        if min(agent.replay_steps, agent.learning_starts_steps) < history + ahead:
             raise ConfigError(
                 f"replay_steps and learning_starts_steps must each exceed the {history} "
-                "frames of one observation, or there is nothing to sample"
+                f"frames of one observation{f' by return_steps ({ahead})' * (ahead > 1)}, or "
+                "there is nothing to sample"
             )
         if training.frames < self.frames_per_step:
             raise ConfigError(

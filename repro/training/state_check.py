@@ -44,6 +44,9 @@ def check_state(state: Any, loop: Loop, config: Config) -> None:
     }
     if state["player"]["observation"] is None:  # its environment had not been reset either
         environment = state["player"]["env"]
+    for batch in (state["queue"]["ahead"], state["learning"]["heldout"]):
+        if batch is not None and batch.setdefault("steps", 1) != config.agent.return_steps:
+            raise ValueError(f"it has returns of {batch['steps']} steps")
     pattern = {
         "agent": agent.state() | {"optimiser": _optimiser(state["agent"]["optimiser"], agent)},
         "loop": loop.state(),

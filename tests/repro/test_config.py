@@ -65,6 +65,7 @@ VARIANTS_OFF = {
     "agent.dueling": False,
     "agent.shared_bias": False,
     "agent.gradient_norm": 0.0,
+    "agent.return_steps": 1,
 }
 # Of our own making: how often rows and checkpoints are written changes no result.
 OURS = {
@@ -178,6 +179,8 @@ def test_unknown_preset_names_those_there_are():
         ("agent", "minibatch", 0),
         ("agent", "replay_steps", 4),  # no room for a stack and its successor
         ("agent", "learning_starts_steps", 4),
+        ("agent", "return_steps", 0),
+        ("agent", "return_steps", 50_000),  # the first return would come after learning starts
         ("agent", "learning_rate", 0.0),
         ("agent", "learning_rate", float("nan")),
         ("agent", "learning_rate", float("inf")),

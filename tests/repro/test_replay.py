@@ -9,7 +9,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from repro.replay import Batch, EmptyReplayError, MinibatchQueue, ReplayMemory
+from repro.minibatches import MinibatchQueue
+from repro.replay import Batch, EmptyReplayError, ReplayMemory
 
 GOES_ON, TERMINAL, TRUNCATED = 0, 1, 2
 SHAPE = (2, 1)
@@ -40,15 +41,20 @@ class ListMemory:
         missing = self.history - len(frames)
         return np.stack([np.zeros(SHAPE, np.uint8)] * missing + frames)
 
-    def eligible(self):
+    def eligible(self, steps=1, discount=0.99):
         """Every transition that may be drawn: key to nothing else than itself."""
         found = []
-        # The oldest lack frames, the newest lacks its successor.
-        for index in range(self.history - 1, len(self.transitions) - 1):
-            _, action, reward, end = self.transitions[index]
+        # The oldest lack frames, the newest lack their successor.
+        for index in range(self.history - 1, len(self.transitions) - steps):
+            action, total, end = self.transitions[index][1], 0.0, GOES_ON
+            for ahead in range(steps):
+                _, _, reward, end = self.transitions[index + ahead]
+                total += discount**ahead * reward
+                if end != GOES_ON:
+                    break
             if end != TRUNCATED:
-                after = self.stack(index + 1) if end == GOES_ON else None
-                found.append(key(self.stack(index), action, reward, after, end == TERMINAL))
+                after = self.stack(index + steps) if end == GOES_ON else None
+                found.append(key(self.stack(index), action, total, after, end == TERMINAL))
         return found
 
 
@@ -68,11 +74,11 @@ def keys(batch):
     ]  # fmt: skip
 
 
-def filled(ends, capacity, history, seed=0, memory=None, start=0):
+def filled(ends, capacity, history, seed=0, memory=None, start=0, discount=0.99, steps=1):
     """A memory and its model, after the same transitions."""
     model = ListMemory(capacity, history)
     memory = memory or ReplayMemory(
-        capacity, SHAPE, history, np.random.default_rng(seed), discount=0.99
+        capacity, SHAPE, history, np.random.default_rng(seed), discount=discount, steps=steps
     )
     for number, end in enumerate(ends, start):
         action, reward = number * 7 % 18, float(number % 3 - 1)
@@ -123,6 +129,59 @@ def test_a_longer_life_with_many_rounds_of_the_ring():
     )
     memory, model = filled(ends, 101, 4)
     assert set(keys(memory.sample(20_000))) == set(model.eligible())
+
+
+# --- n-step returns --------------------------------------------------------------------
+
+HALF = 0.5  # sums of its powers are exact
+
+
+@settings(max_examples=150, deadline=None, phases=PHASES)
+@given(
+    ends=endings, history=st.integers(1, 4), ahead=st.integers(1, 6), spare=st.integers(0, 9),
+    seed=st.integers(0, 99),
+)  # fmt: skip
+def test_n_step_samples_are_the_lists_and_all_of_them(ends, history, ahead, spare, seed):
+    """Across lives, truncations and the ring's write head."""
+    memory, model = filled(ends, history + ahead + spare, history, seed, discount=HALF, steps=ahead)
+    eligible = model.eligible(ahead, HALF)
+    if not eligible:
+        with pytest.raises(EmptyReplayError, match=r"too few|truncated"):
+            memory.sample(1)
+        return
+    batch = memory.sample(600)
+    assert set(keys(batch)) == set(eligible)
+    assert batch.states.shape == batch.next_states.shape == (600, history, *SHAPE)
+    np.testing.assert_array_equal(batch.discounts, np.where(batch.terminals, 0, HALF**ahead))
+
+
+@settings(max_examples=25, deadline=None, phases=PHASES)
+@given(ends=endings, history=st.integers(1, 3))
+def test_n_step_samples_are_right_after_every_single_step(ends, history):
+    model = ListMemory(9, history)
+    memory = ReplayMemory(9, SHAPE, history, np.random.default_rng(1), discount=HALF, steps=3)
+    for number, end in enumerate(ends):
+        model.add(frame_of(number), 1, 0.5, end)
+        memory.add(frame_of(number), 1, 0.5, end == TERMINAL, end == TRUNCATED)
+        eligible = model.eligible(3, HALF)
+        if eligible:
+            assert set(keys(memory.sample(300))) == set(eligible)
+
+
+def test_a_three_step_return_by_hand():
+    memory = ReplayMemory(10, SHAPE, 1, np.random.default_rng(0), discount=0.9, steps=3)
+    for reward, terminal in ((1, False), (2, False), (4, True), (8, False), (16, False)):
+        memory.add(frame_of(0), 0, reward, terminal)
+    batch = memory.sample(100)
+    returns = dict(zip(batch.numbers.tolist(), batch.rewards.tolist(), strict=True))
+    assert returns == pytest.approx({0: 1 + 0.9 * 2 + 0.81 * 4, 1: 2 + 0.9 * 4})
+    assert batch.terminals.all()
+    assert not batch.discounts.any()
+
+
+def test_too_small_a_memory_for_its_returns_is_an_error():
+    with pytest.raises(ValueError, match="capacity_steps"):
+        ReplayMemory(6, SHAPE, 4, np.random.default_rng(0), discount=0.99, steps=3)
 
 
 def test_terminal_transitions_end_in_a_blank_frame():
@@ -384,4 +443,12 @@ def test_part_of_a_batch():
     batch = memory.sample(10)
     part = batch.part(2, 5)
     assert isinstance(part, Batch)
+    assert keys(part) == keys(batch)[2:5]
+
+
+def test_part_of_a_batch_of_longer_returns():
+    memory, _ = filled([GOES_ON] * 60, 50, 4, steps=3)
+    batch = memory.sample(10)
+    part = batch.part(2, 5)
+    assert part.states.shape == (3, 4, *SHAPE)
     assert keys(part) == keys(batch)[2:5]

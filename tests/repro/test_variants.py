@@ -1,0 +1,89 @@
+"""Each variant as a training: it differs, and goes on to the byte after it was interrupted."""
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from repro.minibatches import MinibatchQueue
+from repro.system import signals
+from repro.training.trackers import LearningTracker
+from tests.repro.small import KilledError, StopAt, assert_same_run, go, make_run
+
+SHORT = {"frames": 1_200, "eval_every_steps": 150, "eval_steps": 20, "final_episodes": 1}
+VARIANTS = {
+    "double": {"double_q": True},
+    "shared bias": {"shared_bias": True},
+    "norm": {"gradient_norm": 0.01},
+    "three steps": {"return_steps": 3},
+}
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """The same training without any variant."""
+    return go(make_run(**SHORT), tmp_path_factory.mktemp("plain"))[0]
+
+
+@pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
+def test_a_variant_differs_and_goes_on_to_the_byte(plain, tmp_path, changes):
+    run = make_run(**SHORT, **changes)
+    whole, end = go(run, tmp_path / "whole")
+    assert end is None
+    one, other = (load_file(path / "last.safetensors") for path in (plain, whole))
+    assert any(
+        one[name].shape != other[name].shape or (one[name] != other[name]).any() for name in one
+    )
+    _, killed = go(run, tmp_path / "cut", StopAt(240, kill=True))
+    assert killed is KilledError
+    _, interrupted = go(run, tmp_path / "cut", StopAt(60))
+    assert interrupted is signals.Interrupted
+    cut, end = go(run, tmp_path / "cut")
+    assert end is None
+    assert_same_run(whole, cut)
+
+
+def test_a_checkpoint_from_before_there_were_variants_is_gone_on_with(plain, tmp_path, monkeypatch):
+    """A minibatch did not say over how many steps its returns are."""
+    queue, learning = MinibatchQueue.state, LearningTracker.state
+
+    def without(batch):
+        assert batch.pop("steps") == 1
+        return batch
+
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            MinibatchQueue, "state",
+            lambda self: (state := queue(self)) | {"ahead": without(state["ahead"])}
+            if self._ahead else queue(self),
+        )  # fmt: skip
+        patch.setattr(
+            LearningTracker, "state",
+            lambda self: (state := learning(self)) | {"heldout": without(state["heldout"])}
+            if self._heldout else learning(self),
+        )  # fmt: skip
+        _, end = go(make_run(**SHORT), tmp_path, StopAt(200))
+    assert end is signals.Interrupted
+    path, end = go(make_run(**SHORT), tmp_path)
+    assert end is None
+    assert_same_run(plain, path)
+
+
+def test_returns_are_as_long_as_configured(tmp_path):
+    batch = batch_of_training(tmp_path, 3)
+    assert batch.windows.shape[1] == 4 + 3
+    assert set(batch.discounts.tolist()) <= {0.0, float(np.float32(0.99**3))}
+
+
+def batch_of_training(folder, steps):
+    """What is drawn in a training."""
+    drawn = []
+    sample = MinibatchQueue.next
+
+    def keeping(self):
+        drawn.append(sample(self))
+        return drawn[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MinibatchQueue, "next", keeping)
+        go(make_run(**SHORT, return_steps=steps), folder)
+    return drawn[-1]
