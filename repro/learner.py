@@ -38,7 +38,7 @@ class Learner:
         _, goals = targets.bootstrap(self._target, batch, self._device, self._chooser)
         values = self._network(tensor(batch.states, self._device))
         chosen = values.gather(1, tensor(batch.actions, self._device)[:, None])[:, 0]
-        losses = td_losses(chosen, goals, self._config.td_error_clip)
+        losses = td_losses(chosen, goals, self._config.td_error_clip, self._config.loss)
         loss = (losses * tensor(batch.weights, self._device)).sum()
         mean = loss / len(batch.actions)
         self._network.zero_grad(set_to_none=True)
@@ -46,14 +46,19 @@ class Learner:
         return mean.detach()
 
 
-def td_losses(values: Tensor, goals: Tensor, clip: float) -> Tensor:
-    """Losses whose gradients are the TD errors, clipped to +-``clip`` (0: not; ledger row 17).
+def td_losses(values: Tensor, goals: Tensor, clip: float, kind: str = "huber") -> Tensor:
+    """Losses of TD errors (ledger row 17).
 
     Args:
         values: float ``(batch,)``, of the actions taken.
         goals: float ``(batch,)``, no gradient.
-        clip: bound on each TD error.
+        clip: bound on each TD error, 0 for none.
+        kind: ``huber``, whose gradient is the error clipped to +-``clip``; ``squared``, whose
+            gradient is the error; ``clipped-square``, half the square of the clipped error, whose
+            gradient is 0 where the error exceeds the bound.
     """
-    if clip:
+    if kind == "clipped-square":
+        return (goals - values).clamp(-clip, clip).square() / 2
+    if clip and kind == "huber":
         return functional.huber_loss(values, goals, reduction="none", delta=clip)
     return functional.mse_loss(values, goals, reduction="none") / 2

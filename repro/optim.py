@@ -121,5 +121,8 @@ def build(config: AgentConfig, parameters: Iterable[Tensor]) -> Optimizer:
 
 def bound(config: AgentConfig, parameters: Iterable[Tensor]) -> None:
     """Bound the gradient that is in the parameters, where a configuration asks for it."""
+    parameters = list(parameters)
+    if config.gradient_value:
+        torch.nn.utils.clip_grad_value_(parameters, config.gradient_value)
     if config.gradient_norm:
         torch.nn.utils.clip_grad_norm_(parameters, config.gradient_norm)

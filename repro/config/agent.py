@@ -198,6 +198,11 @@ class AgentConfig:
         False, "van Hasselt et al. (2016)",
         "the network chooses the next action, the target network values it",
     )  # fmt: skip
+    loss: Literal["huber", "squared", "clipped-square"] = variant(
+        "huber", "Methods, Training algorithm",
+        "of the TD error: huber's gradient is the error clipped to td_error_clip, squared's the "
+        "error; clipped-square, a misreading, clips and then squares: no gradient beyond",
+    )  # fmt: skip
     dueling: bool = variant(
         False, "Wang et al. (2016)",
         "the network values states and compares actions by two streams of hidden units",
@@ -214,3 +219,6 @@ class AgentConfig:
         "rewards summed before the value of a next state is added: n of n-step returns",
         unit="steps", within="[1, inf)",
     )  # fmt: skip
+    gradient_value: float = variant(
+        0.0, "ours", "bound on each element of a gradient, either way; 0 for none"
+    )

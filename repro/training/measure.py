@@ -37,7 +37,8 @@ def values(agent: Agent, batch: Batch) -> Values:
         chooser = targets.chooser(agent.config, agent.network, agent.target)
         future, goals = targets.bootstrap(agent.target, batch, agent.device, chooser)
         errors = goals - q.gather(1, tensor(batch.actions, agent.device)[:, None])[:, 0]
-        if clip := agent.config.td_error_clip:
+        clip = agent.config.td_error_clip
+        if clip and agent.config.loss != "squared":
             errors = errors.clamp(-clip, clip)
         return Values(
             mean_max_q=float(q.amax(dim=1).mean()),

@@ -66,6 +66,8 @@ VARIANTS_OFF = {
     "agent.shared_bias": False,
     "agent.gradient_norm": 0.0,
     "agent.return_steps": 1,
+    "agent.loss": "huber",
+    "agent.gradient_value": 0.0,
 }
 # Of our own making: how often rows and checkpoints are written changes no result.
 OURS = {
@@ -254,6 +256,7 @@ def test_a_network_that_does_not_exist_is_refused_in_code_too():
     ("changes", "words"),
     [
         ({"dueling": True, "network": "linear"}, "dueling needs network 'nature', not 'linear'"),
+        ({"loss": "clipped-square", "td_error_clip": 0.0}, "needs a bound: td_error_clip"),
     ],
 )
 def test_what_cannot_work_together_is_refused_with_the_reason(changes, words):

@@ -14,6 +14,8 @@ VARIANTS = {
     "double": {"double_q": True},
     "shared bias": {"shared_bias": True},
     "norm": {"gradient_norm": 0.01},
+    "squared": {"loss": "squared", "td_error_clip": 0.01},
+    "value": {"gradient_value": 0.001},
     "three steps": {"return_steps": 3},
 }
 
