@@ -1,4 +1,4 @@
-"""The optimiser of the 2015 agent: centred RMSProp with its constant inside the root."""
+"""The optimiser of the 2015 agent, centred RMSProp with its constant inside the root; others."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -113,10 +113,25 @@ def _update(block: tuple[Tensor, ...], group: dict[str, Any]) -> None:
 
 def build(config: AgentConfig, parameters: Iterable[Tensor]) -> Optimizer:
     """The optimiser that a configuration asks for (ledger row 18)."""
-    return CenteredRMSProp(
-        parameters, config.learning_rate, config.gradient_decay, config.squared_gradient_decay,
-        config.min_squared_gradient,
-    )  # fmt: skip
+    rate, decays = config.learning_rate, (config.gradient_decay, config.squared_gradient_decay)
+    rest: Any = {"eps": config.optimiser_epsilon, "weight_decay": config.weight_decay}
+    if config.optimiser == "torch-rmsprop":  # its epsilon is outside the root: the difference
+        return torch.optim.RMSprop(parameters, rate, decays[1], centered=True, **rest)
+    if config.optimiser == "adam":
+        return torch.optim.Adam(parameters, rate, decays, amsgrad=config.amsgrad, **rest)
+    if config.optimiser == "adamw":
+        return torch.optim.AdamW(parameters, rate, decays, amsgrad=config.amsgrad, **rest)
+    return CenteredRMSProp(parameters, rate, *decays, config.min_squared_gradient)
+
+
+def state_like(config: AgentConfig, parameters: Iterable[Tensor]) -> dict[str, dict[str, Tensor]]:
+    """What an optimiser keeps of parameters like these once it has taken a step, in their order."""
+    blank = [torch.zeros_like(one, requires_grad=True) for one in parameters]
+    for one in blank:
+        one.grad = torch.zeros_like(one)
+    optimiser = build(config, blank)
+    optimiser.step()
+    return {str(index): optimiser.state[one] for index, one in enumerate(blank)}
 
 
 def bound(config: AgentConfig, parameters: Iterable[Tensor]) -> None:

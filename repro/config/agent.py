@@ -151,7 +151,7 @@ class AgentConfig:
         source="Extended Data Table 1",
         row=18,
         within="(0, inf)",
-        doc="step size of RMSProp",
+        doc="step size of the optimiser",
     )
     gradient_decay: float = setting(
         0.95,
@@ -159,7 +159,7 @@ class AgentConfig:
         source="Extended Data Table 1",
         row=18,
         within="[0, 1)",
-        doc="decay of the running mean of the gradient",
+        doc="decay of the running mean of the gradient (Adam's first beta)",
     )
     squared_gradient_decay: float = setting(
         0.95,
@@ -167,7 +167,7 @@ class AgentConfig:
         source="Extended Data Table 1",
         row=18,
         within="[0, 1)",
-        doc="decay of the running mean of the squared gradient",
+        doc="decay of the running mean of the squared gradient (Adam's second beta)",
     )
     min_squared_gradient: float = setting(
         0.01,
@@ -221,4 +221,20 @@ class AgentConfig:
     )  # fmt: skip
     gradient_value: float = variant(
         0.0, "ours", "bound on each element of a gradient, either way; 0 for none"
+    )
+    optimiser: Literal["centred-rmsprop", "torch-rmsprop", "adam", "adamw"] = variant(
+        "centred-rmsprop", "Extended Data Table 1",
+        "the original's, torch's, Kingma and Ba's (2015), Loshchilov and Hutter's (2019)",
+    )  # fmt: skip
+    optimiser_epsilon: float = variant(
+        1e-8, "Kingma and Ba (2015)",
+        "constant added to the root, outside of it, by all optimisers but the original's",
+        within="(0, inf)",
+    )  # fmt: skip
+    weight_decay: float = variant(
+        0.0, "Loshchilov and Hutter (2019)",
+        "share of the weights added to the gradient; in adamw taken off the weights, per step size",
+    )  # fmt: skip
+    amsgrad: bool = variant(
+        False, "Reddi et al. (2018)", "divide by the largest mean square so far; adam and adamw"
     )

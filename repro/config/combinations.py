@@ -7,6 +7,17 @@ from repro.config.agent import AgentConfig
 
 def conflicts(agent: AgentConfig) -> Iterator[str]:
     """Say in a line each what cannot work together, and what to do."""
+    rmsprop = agent.optimiser.endswith("rmsprop")
+    if agent.amsgrad and rmsprop:
+        yield f"amsgrad needs optimiser 'adam' or 'adamw', not {agent.optimiser!r}"
+    if agent.weight_decay and agent.optimiser == "centred-rmsprop":
+        yield "weight_decay needs optimiser 'torch-rmsprop', 'adam' or 'adamw'"
+    if agent.optimiser == "torch-rmsprop" and agent.gradient_decay != agent.squared_gradient_decay:
+        yield (
+            "optimiser 'torch-rmsprop' has one decay: gradient_decay "
+            f"({agent.gradient_decay}) must be squared_gradient_decay "
+            f"({agent.squared_gradient_decay})"
+        )
     if agent.loss == "clipped-square" and not agent.td_error_clip:
         yield "loss 'clipped-square' needs a bound: td_error_clip above 0"
     if agent.dueling and agent.network != "nature":

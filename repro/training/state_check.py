@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from repro import optim
 from repro.agent import Agent
 from repro.config import Config
 from repro.loop import Loop
@@ -73,11 +74,10 @@ def check_state(state: Any, loop: Loop, config: Config) -> None:
 
 def _optimiser(found: dict[str, Any], agent: Agent) -> dict[str, Any]:
     """What the optimiser keeps of each parameter, once there was an update."""
-    names = getattr(agent.optimiser, "STATE", None)
-    if names is None or not found:  # one that was built in for a trial
+    built = optim.build(agent.config, agent.network.parameters())
+    if type(agent.optimiser) is not type(built) or not found:  # one built in for a trial
         return found
-    parameters = agent.network.parameters()
-    return {str(i): dict.fromkeys(names, one) for i, one in enumerate(parameters)}
+    return dict(optim.state_like(agent.config, agent.network.parameters()))
 
 
 def _check_actions(actions: NDArray[Any] | list[int], agent: Agent) -> None:

@@ -1,6 +1,7 @@
 """The configuration: the ledger's numbers, the presets' differences, JSON, flags."""
 
 import argparse
+import dataclasses
 import json
 import re
 import typing
@@ -68,6 +69,10 @@ VARIANTS_OFF = {
     "agent.return_steps": 1,
     "agent.loss": "huber",
     "agent.gradient_value": 0.0,
+    "agent.optimiser": "centred-rmsprop",
+    "agent.optimiser_epsilon": 1e-8,
+    "agent.weight_decay": 0.0,
+    "agent.amsgrad": False,
 }
 # Of our own making: how often rows and checkpoints are written changes no result.
 OURS = {
@@ -256,6 +261,10 @@ def test_a_network_that_does_not_exist_is_refused_in_code_too():
     ("changes", "words"),
     [
         ({"dueling": True, "network": "linear"}, "dueling needs network 'nature', not 'linear'"),
+        ({"amsgrad": True}, "amsgrad needs optimiser 'adam' or 'adamw', not 'centred-rmsprop'"),
+        ({"amsgrad": True, "optimiser": "torch-rmsprop"}, "amsgrad needs optimiser"),
+        ({"weight_decay": 0.1}, "weight_decay needs optimiser"),
+        ({"optimiser": "torch-rmsprop", "gradient_decay": 0.9}, "has one decay"),
         ({"loss": "clipped-square", "td_error_clip": 0.0}, "needs a bound: td_error_clip"),
     ],
 )
@@ -293,6 +302,12 @@ def test_from_dict_refuses_missing_and_unknown_parts(part):
         config.from_dict(unknown)
 
 
+NEEDED = {
+    "weight_decay": {"optimiser": "adam"},
+    "amsgrad": {"optimiser": "adam"},
+}
+
+
 def test_every_field_has_a_flag_that_sets_it_and_nothing_else():
     default = config.preset("nature")
     for owner, part, item, value in config.fields(default):
@@ -318,8 +333,12 @@ def test_every_field_has_a_flag_that_sets_it_and_nothing_else():
             words = [flag, repr(wanted)]
         if item.name == "minibatch":  # 64 divides 512
             assert wanted == 64
-        chosen = flags.read_settings(parser.parse_args(words), default)
-        assert config.differences(default, chosen) == {part + item.name: (value, wanted)}
+        # What goes with another setting only is set beside it.
+        base = dataclasses.replace(default, agent=dataclasses.replace(
+            default.agent, **NEEDED.get(item.name, {})
+        ))  # fmt: skip
+        chosen = flags.read_settings(parser.parse_args(words), base)
+        assert config.differences(base, chosen) == {part + item.name: (value, wanted)}
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,13 @@
 """The optimiser against float64 NumPy (ledger row 18)."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
+from repro import optim
+from repro.config import preset
 from repro.optim import CenteredRMSProp
 
 RATE, DECAY, MINIMUM = 0.00025, 0.95, 0.01
@@ -155,3 +159,68 @@ def test_decays_that_differ_stay_finite():
                     squared_gradient_decay=0.9)  # fmt: skip
     # m = 5, v = 10: the difference is -15, so the root is that of the minimum, 0.1.
     np.testing.assert_allclose(first, -0.00025 * 10 / 0.1, rtol=1e-5)
+
+
+# --- the others, by their papers' formulas in float64 ------------------------------------
+
+SETTINGS = {"learning_rate": 0.01, "optimiser_epsilon": 1e-3}
+
+
+def path_of(weights, gradients, **changes):
+    """The weights after each gradient, by the optimiser that a configuration names."""
+    agent = dataclasses.replace(preset("nature").agent, **SETTINGS | changes)
+    parameter = torch.nn.Parameter(torch.as_tensor(weights).clone())
+    optimiser = optim.build(agent, [parameter])
+    path = []
+    for gradient in gradients:
+        parameter.grad = torch.as_tensor(gradient).clone()
+        optimiser.step()
+        path.append(parameter.detach().clone().numpy())
+    return path
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_torchs_rmsprop_matches_float64(generator, decay):
+    weights = generator.normal(size=30).astype(np.float32)
+    gradients = gradients_of(generator, 30)
+    w, m, v = weights.astype(np.float64), 0.0, 0.0
+    found = path_of(weights, gradients, optimiser="torch-rmsprop", weight_decay=decay)
+    for mine, gradient in zip(found, gradients, strict=True):
+        g = gradient + decay * w
+        m, v = 0.95 * m + 0.05 * g, 0.95 * v + 0.05 * g**2
+        w = w - 0.01 * g / (np.sqrt(v - m**2) + 1e-3)
+        np.testing.assert_allclose(mine, w, rtol=0, atol=2e-5)
+    assert np.abs(w - weights).max() > 0.05
+
+
+@pytest.mark.parametrize("kind", ["adam", "adamw"])
+@pytest.mark.parametrize("amsgrad", [False, True])
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_adam_matches_float64(generator, kind, amsgrad, decay):
+    weights = generator.normal(size=30).astype(np.float32)
+    # Large first and small then: what is divided by would fall, but for amsgrad.
+    gradients = [one * 0.7**step for step, one in enumerate(gradients_of(generator, 30))]
+    found = path_of(
+        weights, gradients, optimiser=kind, amsgrad=amsgrad, weight_decay=decay,
+        gradient_decay=0.9, squared_gradient_decay=0.6,
+    )  # fmt: skip
+    w, m, v, most = weights.astype(np.float64), 0.0, 0.0, 0.0
+    for step, (mine, gradient) in enumerate(zip(found, gradients, strict=True), 1):
+        g = gradient.astype(np.float64)
+        if kind == "adam":
+            g = g + decay * w
+        else:
+            w = w * (1 - 0.01 * decay)
+        m, v = 0.9 * m + 0.1 * g, 0.6 * v + 0.4 * g**2
+        most = np.maximum(most, v)
+        square = (most if amsgrad else v) / (1 - 0.6**step)
+        w = w - 0.01 * m / (1 - 0.9**step) / (np.sqrt(square) + 1e-3)
+        np.testing.assert_allclose(mine, w, rtol=0, atol=2e-5)
+    assert np.abs(w - weights).max() > 0.05
+
+
+def test_the_originals_optimiser_is_built_unless_another_is_named(generator):
+    weights = generator.normal(size=20).astype(np.float32)
+    gradients = gradients_of(generator, 20)
+    found = path_of(weights, gradients, learning_rate=RATE)
+    np.testing.assert_array_equal(found, run(weights, gradients))

@@ -16,6 +16,9 @@ VARIANTS = {
     "norm": {"gradient_norm": 0.01},
     "squared": {"loss": "squared", "td_error_clip": 0.01},
     "value": {"gradient_value": 0.001},
+    "torch rmsprop": {"optimiser": "torch-rmsprop", "weight_decay": 0.1},
+    "adam": {"optimiser": "adam", "gradient_decay": 0.9, "squared_gradient_decay": 0.999},
+    "adamw": {"optimiser": "adamw", "amsgrad": True, "weight_decay": 0.1},
     "three steps": {"return_steps": 3},
 }
 
