@@ -48,7 +48,7 @@ class Agent:
         self.network = networks.build(config, n_actions, observation, weights).to(self.device)
         self.target = networks.build(config, n_actions, observation).to(self.device)
         self.target.requires_grad_(False)
-        self.renew_target()
+        targets.renew(self.target, self.network)
         self.learner = Learner(config, self.network, self.target, self.device)
         self.optimiser = optim.build(config, self.network.parameters())
 
@@ -100,8 +100,8 @@ class Agent:
         return loss
 
     def renew_target(self) -> None:
-        """Make the target network equal to the network (ledger row 15)."""
-        targets.renew(self.target, self.network)
+        """Make the target network equal to the network, or more like it (ledger row 15)."""
+        targets.renew(self.target, self.network, self.config.target_share)
 
     def state(self) -> dict[str, Any]:
         """Weights, optimiser and generator, for a checkpoint."""

@@ -10,13 +10,15 @@ from repro.config import AgentConfig
 def epsilon(step: int, config: AgentConfig) -> float:
     """Chance of a random action when choosing at ``step`` (ledger rows 13 and 16).
 
-    Random play until learning starts, then linear from ``epsilon_start`` to
-    ``epsilon_end`` over ``epsilon_decay_steps`` after ``epsilon_hold_steps``.
+    Random play until learning starts, then from ``epsilon_start`` to ``epsilon_end`` over
+    ``epsilon_decay_steps`` after ``epsilon_hold_steps``, linear or exponential.
     """
     if step <= config.learning_starts_steps:
         return 1.0
     progress = (step - config.epsilon_hold_steps) / config.epsilon_decay_steps
     progress = min(max(progress, 0.0), 1.0)
+    if config.epsilon_schedule == "exponential":
+        return float(config.epsilon_start * (config.epsilon_end / config.epsilon_start) ** progress)
     return config.epsilon_start + progress * (config.epsilon_end - config.epsilon_start)
 
 
@@ -27,4 +29,4 @@ def update_due(step: int, config: AgentConfig) -> bool:
 
 def target_due(step: int, config: AgentConfig) -> bool:
     """Whether the target network is renewed after ``step``, and after its update (row 15)."""
-    return step % config.target_every_steps == 0
+    return not config.target_network or step % config.target_every_steps == 0

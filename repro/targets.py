@@ -8,9 +8,14 @@ from repro.networks import tensor
 from repro.replay import Batch
 
 
-def renew(target: nn.Module, network: nn.Module) -> None:
-    """Make the target network equal to the network (ledger row 15)."""
-    target.load_state_dict(network.state_dict())
+def renew(target: nn.Module, network: nn.Module, share: float = 1.0) -> None:
+    """Make the target network equal to the network (ledger row 15), or go a share of the way."""
+    if share == 1.0:
+        target.load_state_dict(network.state_dict())
+        return
+    with torch.no_grad():
+        for mine, theirs in zip(target.parameters(), network.parameters(), strict=True):
+            mine.lerp_(theirs, share)
 
 
 def chooser(config: AgentConfig, network: nn.Module, target: nn.Module) -> nn.Module:

@@ -129,7 +129,7 @@ class AgentConfig:
         source="Extended Data Table 1",
         row=16,
         within="[1, inf)",
-        doc="steps over which epsilon falls linearly",
+        doc="steps over which epsilon falls",
     )
     td_error_clip: float = setting(
         1.0,
@@ -237,4 +237,16 @@ class AgentConfig:
     )  # fmt: skip
     amsgrad: bool = variant(
         False, "Reddi et al. (2018)", "divide by the largest mean square so far; adam and adamw"
+    )
+    target_network: bool = variant(
+        True, "Extended Data Table 3",
+        "bootstrap from a copy of the network; without, from the network as it is",
+    )  # fmt: skip
+    target_share: float = variant(
+        1.0, "Polyak and Juditsky (1992)",
+        "share of the way to the network that the target network goes every target_every_steps; "
+        "1 copies it", within="(0, 1]",
+    )  # fmt: skip
+    epsilon_schedule: Literal["linear", "exponential"] = variant(
+        "linear", "Extended Data Table 1", "how epsilon falls: by a difference or a ratio per step"
     )

@@ -18,6 +18,10 @@ def conflicts(agent: AgentConfig) -> Iterator[str]:
             f"({agent.gradient_decay}) must be squared_gradient_decay "
             f"({agent.squared_gradient_decay})"
         )
+    if not agent.target_network and (agent.double_q or agent.target_share < 1):
+        yield "without target_network there is nothing for double_q or target_share to act on"
+    if agent.epsilon_schedule == "exponential" and not (agent.epsilon_start and agent.epsilon_end):
+        yield "epsilon_schedule 'exponential' needs epsilon_start and epsilon_end above 0"
     if agent.loss == "clipped-square" and not agent.td_error_clip:
         yield "loss 'clipped-square' needs a bound: td_error_clip above 0"
     if agent.dueling and agent.network != "nature":

@@ -269,6 +269,23 @@ def test_an_update_leaves_the_target_alone_until_it_is_copied():
     np.testing.assert_array_equal(parameters(agent.target)[1], parameters(agent.network)[1])
 
 
+def test_a_target_network_that_follows_is_a_decayed_mean_of_the_networks():
+    """Closed form: after k renewals, (1 - t)^k of the first and t (1 - t)^(k - i) of the i-th."""
+    agent, share = make_agent(target_share=0.2), 0.2
+    first = parameters(agent.target)[0]
+    np.testing.assert_array_equal(first, parameters(agent.network)[0])  # a copy at the start
+    generator, met = np.random.default_rng(9), []
+    for _ in range(7):
+        agent.update(make_batch(generator))
+        met.append(parameters(agent.network)[0])
+        agent.renew_target()
+    expected = (1 - share) ** 7 * first
+    for age, weights in enumerate(reversed(met)):
+        expected = expected + share * (1 - share) ** age * weights
+    np.testing.assert_allclose(parameters(agent.target)[0], expected, rtol=0, atol=1e-7)
+    assert np.abs(expected - met[-1]).max() > 1e-5
+
+
 def test_a_mean_loss_needs_its_epsilon_scaled_by_the_minibatch_squared():
     # Ledger row 18: with 0.01 / 32^2 the step of the mean is that of the sum.
     generator = np.random.default_rng(4)

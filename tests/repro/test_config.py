@@ -69,6 +69,9 @@ VARIANTS_OFF = {
     "agent.return_steps": 1,
     "agent.loss": "huber",
     "agent.gradient_value": 0.0,
+    "agent.target_network": True,
+    "agent.target_share": 1.0,
+    "agent.epsilon_schedule": "linear",
     "agent.optimiser": "centred-rmsprop",
     "agent.optimiser_epsilon": 1e-8,
     "agent.weight_decay": 0.0,
@@ -186,6 +189,8 @@ def test_unknown_preset_names_those_there_are():
         ("agent", "minibatch", 0),
         ("agent", "replay_steps", 4),  # no room for a stack and its successor
         ("agent", "learning_starts_steps", 4),
+        ("agent", "target_share", 0.0),
+        ("agent", "target_share", 1.5),
         ("agent", "return_steps", 0),
         ("agent", "return_steps", 50_000),  # the first return would come after learning starts
         ("agent", "learning_rate", 0.0),
@@ -265,6 +270,9 @@ def test_a_network_that_does_not_exist_is_refused_in_code_too():
         ({"amsgrad": True, "optimiser": "torch-rmsprop"}, "amsgrad needs optimiser"),
         ({"weight_decay": 0.1}, "weight_decay needs optimiser"),
         ({"optimiser": "torch-rmsprop", "gradient_decay": 0.9}, "has one decay"),
+        ({"target_network": False, "double_q": True}, "without target_network"),
+        ({"target_network": False, "target_share": 0.5}, "without target_network"),
+        ({"epsilon_schedule": "exponential", "epsilon_end": 0.0}, "epsilon_end above 0"),
         ({"loss": "clipped-square", "td_error_clip": 0.0}, "needs a bound: td_error_clip"),
     ],
 )

@@ -1,5 +1,6 @@
 """When things happen, in exact step numbers (ledger rows 13 to 16 and 21)."""
 
+import dataclasses
 from fractions import Fraction
 
 import pytest
@@ -53,3 +54,20 @@ def test_nature_text_counts_emulator_frames():
         assert schedule.epsilon(step, TEXT) == pytest.approx(float(expected), abs=1e-12)
     assert schedule.epsilon(249_999, TEXT) > 0.1 + 1e-6
     assert schedule.epsilon(250_000, TEXT) == pytest.approx(0.1, abs=1e-12)
+
+
+def test_epsilon_can_fall_by_a_ratio():
+    agent = dataclasses.replace(NATURE, epsilon_schedule="exponential")
+    # From 1 to a tenth in a million steps: a ratio of 10 to the -0.000001 per step.
+    for step in (50_001, 300_000, 550_000, 1_049_999):
+        expected = 10.0 ** (-(step - 50_000) / 1_000_000)
+        assert schedule.epsilon(step, agent) == pytest.approx(expected, rel=1e-12)
+    assert schedule.epsilon(50_000, agent) == 1.0
+    assert schedule.epsilon(550_000, agent) == pytest.approx(0.1**0.5, rel=1e-12)
+    for step in (1_050_000, 50_000_000):
+        assert schedule.epsilon(step, agent) == pytest.approx(0.1, rel=1e-12)
+
+
+def test_without_a_target_network_it_is_renewed_after_every_step():
+    agent = dataclasses.replace(NATURE, target_network=False)
+    assert all(schedule.target_due(step, agent) for step in range(1, 100))

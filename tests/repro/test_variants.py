@@ -19,6 +19,8 @@ VARIANTS = {
     "torch rmsprop": {"optimiser": "torch-rmsprop", "weight_decay": 0.1},
     "adam": {"optimiser": "adam", "gradient_decay": 0.9, "squared_gradient_decay": 0.999},
     "adamw": {"optimiser": "adamw", "amsgrad": True, "weight_decay": 0.1},
+    "polyak": {"target_share": 0.05, "target_every_steps": 4},
+    "exponential": {"epsilon_schedule": "exponential"},
     "three steps": {"return_steps": 3},
 }
 
@@ -71,6 +73,13 @@ def test_a_checkpoint_from_before_there_were_variants_is_gone_on_with(plain, tmp
     path, end = go(make_run(**SHORT), tmp_path)
     assert end is None
     assert_same_run(plain, path)
+
+
+def test_no_target_network_is_one_that_is_copied_every_step(tmp_path):
+    without, _ = go(make_run(**SHORT, target_network=False), tmp_path / "without")
+    copied, _ = go(make_run(**SHORT | {"target_every_steps": 1}), tmp_path / "copied")
+    for name in ("last.safetensors", "train_episodes.csv"):
+        assert (without / name).read_bytes() == (copied / name).read_bytes()
 
 
 def test_returns_are_as_long_as_configured(tmp_path):
