@@ -13,7 +13,8 @@ from repro.agent import Agent
 from repro.loop import Loop
 from repro.minibatches import MinibatchQueue
 from repro.player import Player
-from repro.replay import ReplayMemory
+from repro.prioritized import PrioritizedReplay
+from repro.replay import LatestTransitions, ReplayMemory
 from repro.storage.run import Run
 from repro.system.machine import LackError
 from wrappers import envs
@@ -53,19 +54,38 @@ def assemble(run: Run, env: gym.Env[Any, Any], device: str = "cpu") -> Parts:
     """
     settings = run.config.agent
     history, *frame = shape(env)
-    memory = ReplayMemory(
-        settings.replay_steps,
-        tuple(frame),
-        history,
-        generator(run.seed, "replay"),
-        dtype(env),
-        discount=settings.discount,
-        steps=settings.return_steps,
-    )
+    memory = make_memory(settings, tuple(frame), history, generator(run.seed, "replay"), dtype(env))
     agent = make_agent(run, env, device)
     queue = MinibatchQueue(memory, settings.replay_draw, settings.minibatch)
     player = Player(env, memory)
     return Parts(memory, agent, queue, player, Loop(player, agent, queue))
+
+
+def make_memory(
+    settings: config.AgentConfig,
+    frame: tuple[int, ...],
+    history: int,
+    generator: np.random.Generator,
+    dtype: np.dtype[Any],
+) -> ReplayMemory:
+    """The replay that a configuration asks for.
+
+    Raises:
+        MemoryError: if it does not fit.
+    """
+    kinds = {"uniform": ReplayMemory, "latest": LatestTransitions, "prioritized": PrioritizedReplay}
+    more: dict[str, Any] = {}
+    if settings.replay == "prioritized":
+        more = {
+            "exponent": settings.priority_exponent,
+            "offset": settings.priority_offset,
+            "beta": settings.importance_start,
+            "beta_steps": settings.importance_steps,
+        }
+    return kinds[settings.replay](
+        settings.replay_steps, frame, history, generator, dtype,
+        discount=settings.discount, steps=settings.return_steps, **more,
+    )  # fmt: skip
 
 
 def make_envs(run: Run) -> Environments:

@@ -1,6 +1,8 @@
 """A minibatch in, its loss and gradient out."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -28,6 +30,7 @@ class Learner:
         self._target = target
         self._chooser = targets.chooser(config, network, target)
         self._device = device
+        self._errors: Tensor | None = None
 
     def learn(self, batch: Batch) -> Tensor:
         """Leave the gradient of a minibatch's loss in the network's weights.
@@ -38,12 +41,24 @@ class Learner:
         _, goals = targets.bootstrap(self._target, batch, self._device, self._chooser)
         values = self._network(tensor(batch.states, self._device))
         chosen = values.gather(1, tensor(batch.actions, self._device)[:, None])[:, 0]
+        self._errors = (goals - chosen).detach()
         losses = td_losses(chosen, goals, self._config.td_error_clip, self._config.loss)
         loss = (losses * tensor(batch.weights, self._device)).sum()
         mean = loss / len(batch.actions)
         self._network.zero_grad(set_to_none=True)
         (mean if self._config.loss_reduction == "mean" else loss).backward()  # type: ignore[no-untyped-call]
         return mean.detach()
+
+    def errors(self) -> NDArray[np.float32]:
+        """TD errors of the latest minibatch, clipped as they are learned from, ``(batch,)``."""
+        assert self._errors is not None
+        return clipped(self._errors, self._config).cpu().numpy()
+
+
+def clipped(errors: Tensor, config: AgentConfig) -> Tensor:
+    """TD errors as they are learned from."""
+    clip = config.td_error_clip
+    return errors.clamp(-clip, clip) if clip and config.loss != "squared" else errors
 
 
 def td_losses(values: Tensor, goals: Tensor, clip: float, kind: str = "huber") -> Tensor:

@@ -78,6 +78,8 @@ class Loop:
         if schedule.update_due(self.step, self.agent.config):
             self.batch = self.queue.next()
             loss = self.agent.update(self.batch)
+            if self.agent.config.replay == "prioritized":
+                self.player.memory.learned(self.batch.numbers, self.agent.learner.errors())
             self.updates += 1
         return Event(self.step, epsilon, loss, info.get("game_return"), info.get("game_frames"))
 

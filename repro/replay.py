@@ -218,6 +218,9 @@ class ReplayMemory:
         first = np.argmax(ends != _GOES_ON, axis=1)
         return ends[np.arange(len(numbers)), first] == _TRUNCATED  # type: ignore[no-any-return]
 
+    def learned(self, numbers: NDArray[np.int64], errors: NDArray[np.floating[Any]]) -> None:
+        """Hear with which TD errors transitions were learned from; uniform drawing needs none."""
+
     def read(self, start: int, stop: int) -> Transitions:
         """Copy some of the transitions held.
 
@@ -292,3 +295,16 @@ class ReplayMemory:
             "rewards": self._rewards,
             "ends": self._ends,
         }
+
+
+class LatestTransitions(ReplayMemory):
+    """No replay: what was met last is learned from, and forgotten (Extended Data Table 3)."""
+
+    def _draw(self, count: int, generator: np.random.Generator) -> NDArray[np.int64]:
+        """The latest that can be sampled, oldest first; repeated if there are not enough."""
+        first = self.oldest + self.history - 1
+        numbers = np.arange(self.added - self._steps - 1, first - 1, -1)[: 2 * count]
+        numbers = numbers[~self._cut(numbers)] if numbers.size else numbers
+        if not numbers.size:
+            raise EmptyReplayError(f"{len(self)} transitions are too few to sample from")
+        return np.flip(np.resize(numbers, count))

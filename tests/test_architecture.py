@@ -12,8 +12,8 @@ OURS = ("repro", "wrappers", "paper_tables", "scripts", "results")
 SHARED = ("games", "records", "places", "config", "storage.done", "system.disk")
 # What a reader of DQN needs; nothing of the wings.
 DQN = {
-    "loop", "player", "schedule", "agent", "learner", "targets", "replay", "minibatches",
-    "networks", "optim", "dense", "fast", "native", "onednn",
+    "loop", "player", "schedule", "agent", "learner", "targets", "replay", "prioritized",
+    "minibatches", "networks", "optim", "dense", "fast", "native", "onednn",
 }  # fmt: skip
 _FILES = {"config", "system", "storage", "games", "records", "places"}
 _EXPERIMENT = _FILES | {"dqn", "experiment"}

@@ -250,3 +250,22 @@ class AgentConfig:
     epsilon_schedule: Literal["linear", "exponential"] = variant(
         "linear", "Extended Data Table 1", "how epsilon falls: by a difference or a ratio per step"
     )
+    replay: Literal["uniform", "prioritized", "latest"] = variant(
+        "uniform", "Methods, Algorithm 1",
+        "what is drawn from replay: any transition, those of large TD errors more often, or the "
+        "latest alone, which is no replay",
+    )  # fmt: skip
+    priority_exponent: float = variant(
+        0.6, "Schaul et al. (2016)", "alpha: how much TD errors count in drawing; 0 for uniformly"
+    )
+    priority_offset: float = variant(
+        1e-6, "ours", "added to each TD error's size", unit="reward", within="(0, inf)"
+    )
+    importance_start: float = variant(
+        0.4, "Schaul et al. (2016)",
+        "beta at first: how far losses are weighted to make up for the drawing", within="[0, 1]",
+    )  # fmt: skip
+    importance_steps: int = variant(
+        50_000_000, "Schaul et al. (2016)", "steps in which beta grows to 1",
+        unit="steps", within="[1, inf)",
+    )  # fmt: skip

@@ -22,6 +22,11 @@ def conflicts(agent: AgentConfig) -> Iterator[str]:
         yield "without target_network there is nothing for double_q or target_share to act on"
     if agent.epsilon_schedule == "exponential" and not (agent.epsilon_start and agent.epsilon_end):
         yield "epsilon_schedule 'exponential' needs epsilon_start and epsilon_end above 0"
+    if agent.replay == "latest" and agent.replay_draw != agent.minibatch:
+        yield (
+            f"replay 'latest' needs replay_draw ({agent.replay_draw}) to be minibatch "
+            f"({agent.minibatch}): what is drawn ahead is not the latest"
+        )
     if agent.loss == "clipped-square" and not agent.td_error_clip:
         yield "loss 'clipped-square' needs a bound: td_error_clip above 0"
     if agent.dueling and agent.network != "nature":

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from repro import targets
 from repro.agent import Agent
+from repro.learner import clipped
 from repro.networks import path, tensor
 from repro.records import LAYERS, STATISTICS
 from repro.replay import Batch
@@ -37,9 +38,7 @@ def values(agent: Agent, batch: Batch) -> Values:
         chooser = targets.chooser(agent.config, agent.network, agent.target)
         future, goals = targets.bootstrap(agent.target, batch, agent.device, chooser)
         errors = goals - q.gather(1, tensor(batch.actions, agent.device)[:, None])[:, 0]
-        clip = agent.config.td_error_clip
-        if clip and agent.config.loss != "squared":
-            errors = errors.clamp(-clip, clip)
+        errors = clipped(errors, agent.config)
         return Values(
             mean_max_q=float(q.amax(dim=1).mean()),
             v=float(future.mean()),

@@ -21,6 +21,9 @@ VARIANTS = {
     "adamw": {"optimiser": "adamw", "amsgrad": True, "weight_decay": 0.1},
     "polyak": {"target_share": 0.05, "target_every_steps": 4},
     "exponential": {"epsilon_schedule": "exponential"},
+    "prioritized": {"replay": "prioritized", "importance_steps": 300},
+    "prioritized, three steps": {"replay": "prioritized", "return_steps": 3, "replay_draw": 32},
+    "latest": {"replay": "latest", "replay_draw": 32},
     "three steps": {"return_steps": 3},
 }
 
