@@ -18,7 +18,9 @@ _WANTED: dict[str, object] = {
     "agent.network": None,
     "agent.replay_steps": None,
     "agent.replay_draw": None,
+    "agent.replay": None,
     "agent.target_every_steps": None,
+    "agent.target_network": None,
     "agent.learning_rate": None,
     "training.eval_steps": 135_000,
 }
@@ -102,7 +104,11 @@ def foreign(variant: str, results: Results) -> list[Problem]:
         target, update = (setting(run, f"agent.{n}_every_steps") for n in ("target", "update"))
         has = {"network": setting(run, "agent.network")}
         if None not in (replay, batch, target, update):
-            has |= {"replay": replay > 10 * batch, "target network": target > update}
+            has |= {
+                "replay": replay > 10 * batch and setting(run, "agent.replay") != "latest",
+                "target network": target > update
+                and setting(run, "agent.target_network") is not False,
+            }
         wrong = [f"{name} {has.get(name)!r}" for name in wanted if has.get(name) != wanted[name]]
         if wrong:
             what = f"not of the variant {variant}: {', '.join(wrong)}"

@@ -3,6 +3,7 @@
 All take a batch of stacks, oldest frame first, and return float32 ``(batch, n_actions)``.
 """
 
+from itertools import pairwise
 from math import prod
 
 import numpy as np
@@ -118,20 +119,27 @@ class LinearNetwork(nn.Module):
 
 
 class MLP(nn.Module):
-    """Two hidden layers, for environments that show vectors instead of screens."""
+    """Rectified hidden layers, for environments that show vectors instead of screens.
+
+    Args:
+        n_actions: number of outputs.
+        observation: shape of one observation.
+        widths: of the hidden layers, from the input on.
+        generator: source of the initial weights.
+    """
 
     def __init__(
         self,
         n_actions: int,
         observation: tuple[int, ...],
-        hidden: int = 128,
+        widths: tuple[int, ...] = (128, 128),
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Flatten(), nn.Linear(prod(observation), hidden), nn.ReLU(inplace=True),
-            nn.Linear(hidden, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, n_actions),
-        )  # fmt: skip
+        layers: list[nn.Module] = [nn.Flatten()]
+        for inputs, outputs in pairwise((prod(observation), *widths)):
+            layers += [nn.Linear(inputs, outputs), nn.ReLU(inplace=True)]
+        self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], n_actions))
         uniform(self, generator)
 
     def forward(self, stacks: Tensor) -> Tensor:
@@ -224,7 +232,8 @@ def _shape(
     generator: torch.Generator | None,
 ) -> nn.Module:
     if config.network == "mlp":
-        return MLP(n_actions, observation, config.hidden_units, generator)
+        widths = config.mlp_widths or (config.hidden_units, config.hidden_units)
+        return MLP(n_actions, observation, widths, generator)
     if config.network == "linear":
         return LinearNetwork(n_actions, observation, generator)
     kind = DuelingCNN if config.dueling else NatureCNN

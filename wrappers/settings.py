@@ -59,7 +59,7 @@ def check_type(name: str, value: Any, kind: Any, error: type[ValueError]) -> Non
     Args:
         name: of the field, for the message.
         value: as read from a file, say.
-        kind: int, float, bool, str, a ``Literal``, or a tuple of numbers.
+        kind: int, float, bool, str, a ``Literal``, or a tuple of numbers, be it of any length.
         error: to raise.
 
     Raises:
@@ -87,6 +87,8 @@ def _fits(value: Any, kind: Any) -> bool:
     if typing.get_origin(kind) is typing.Literal:
         return any(type(value) is type(choice) and value == choice for choice in parts)
     if typing.get_origin(kind) is tuple:
+        if parts[-1] is Ellipsis:
+            return isinstance(value, tuple) and all(_fits(one, parts[0]) for one in value)
         return (
             isinstance(value, tuple)
             and len(value) == len(parts)
@@ -100,5 +102,5 @@ def _words(kind: Any) -> str:
     if typing.get_origin(kind) is typing.Literal:
         return f"one of {', '.join(map(repr, parts))}"
     if typing.get_origin(kind) is tuple:
-        return f"{len(parts)} numbers"
+        return "numbers" if parts[-1] is Ellipsis else f"{len(parts)} numbers"
     return _WORDS.get(kind, f"a {kind.__name__}")

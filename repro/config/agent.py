@@ -269,3 +269,7 @@ class AgentConfig:
         50_000_000, "Schaul et al. (2016)", "steps in which beta grows to 1",
         unit="steps", within="[1, inf)",
     )  # fmt: skip
+    mlp_widths: tuple[int, ...] = variant(
+        (), "ours", "widths of an MLP's hidden layers; none for two of hidden_units",
+        unit="units", within="[1, inf)",
+    )  # fmt: skip

@@ -27,6 +27,8 @@ def conflicts(agent: AgentConfig) -> Iterator[str]:
             f"replay 'latest' needs replay_draw ({agent.replay_draw}) to be minibatch "
             f"({agent.minibatch}): what is drawn ahead is not the latest"
         )
+    if agent.mlp_widths and agent.network != "mlp":
+        yield f"mlp_widths are those of network 'mlp', not {agent.network!r}"
     if agent.loss == "clipped-square" and not agent.td_error_clip:
         yield "loss 'clipped-square' needs a bound: td_error_clip above 0"
     if agent.dueling and agent.network != "nature":

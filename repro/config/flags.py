@@ -100,7 +100,7 @@ def add_settings(parser: argparse.ArgumentParser, base: config.Config) -> None:
         hint = typing.get_type_hints(type(owner))[item.name]
         unit = item.metadata["unit"]
         default = " ".join(map(str, value)) if isinstance(value, tuple) else value
-        default = "none" if value == "" else default
+        default = "none" if value in ("", ()) else default
         options: dict[str, Any] = {
             "dest": part + item.name,
             "default": argparse.SUPPRESS,
@@ -111,6 +111,8 @@ def add_settings(parser: argparse.ArgumentParser, base: config.Config) -> None:
         elif typing.get_origin(hint) is typing.Literal:
             options["choices"] = typing.get_args(hint)
             options["type"] = type(value)
+        elif typing.get_args(hint)[1:] == (...,):
+            options |= {"nargs": "*", "type": count, "metavar": "N"}
         elif isinstance(value, tuple):
             options |= {"nargs": len(value), "type": float, "metavar": "X"}
         else:

@@ -69,6 +69,7 @@ VARIANTS_OFF = {
     "agent.return_steps": 1,
     "agent.loss": "huber",
     "agent.gradient_value": 0.0,
+    "agent.mlp_widths": (),
     "agent.replay": "uniform",
     "agent.priority_exponent": 0.6,
     "agent.priority_offset": 1e-6,
@@ -195,6 +196,7 @@ def test_unknown_preset_names_those_there_are():
         ("agent", "replay_steps", 4),  # no room for a stack and its successor
         ("agent", "learning_starts_steps", 4),
         ("agent", "target_share", 0.0),
+        ("agent", "mlp_widths", [64, 0]),
         ("agent", "target_share", 1.5),
         ("agent", "return_steps", 0),
         ("agent", "return_steps", 50_000),  # the first return would come after learning starts
@@ -250,6 +252,9 @@ def test_protocol_values_out_of_range_are_refused_too():
         ("protocol.luminance_weights", [0.5, 0.5], "3 numbers"),
         ("protocol.luminance_weights", [0.3, 0.3, "0.3"], "3 numbers"),
         ("protocol.luminance_weights", 1.0, "3 numbers"),
+        ("agent.mlp_widths", ["64"], "numbers"),
+        ("agent.mlp_widths", 64, "numbers"),
+        ("agent.mlp_widths", [64.0], "numbers"),
     ],
 )
 def test_values_of_another_type_are_refused_by_name(field, value, wanted):
@@ -279,6 +284,7 @@ def test_a_network_that_does_not_exist_is_refused_in_code_too():
         ({"target_network": False, "target_share": 0.5}, "without target_network"),
         ({"epsilon_schedule": "exponential", "epsilon_end": 0.0}, "epsilon_end above 0"),
         ({"replay": "latest"}, "needs replay_draw (512) to be minibatch (32)"),
+        ({"mlp_widths": (64,)}, "mlp_widths are those of network 'mlp', not 'nature'"),
         ({"loss": "clipped-square", "td_error_clip": 0.0}, "needs a bound: td_error_clip"),
     ],
 )
@@ -319,6 +325,8 @@ def test_from_dict_refuses_missing_and_unknown_parts(part):
 NEEDED = {
     "weight_decay": {"optimiser": "adam"},
     "amsgrad": {"optimiser": "adam"},
+    "mlp_widths": {"network": "mlp"},
+    "replay": {"replay_draw": 32},
 }
 
 
@@ -331,6 +339,8 @@ def test_every_field_has_a_flag_that_sets_it_and_nothing_else():
         choices = typing.get_args(typing.get_type_hints(type(owner))[item.name])
         if isinstance(value, bool):
             wanted, words = not value, [flag.replace("--", "--no-", 1) if value else flag]
+        elif item.name == "mlp_widths":
+            wanted, words = (64, 32, 16), [flag, "64", "32", "16"]
         elif isinstance(value, tuple):
             wanted, words = (0.25, 0.5, 0.25), [flag, "0.25", "0.5", "0.25"]
         elif isinstance(value, str) and not choices:

@@ -106,15 +106,18 @@ def test_linear_network_matches_a_matrix_product():
     np.testing.assert_allclose(values, expected, rtol=0, atol=1e-6)
 
 
-def test_mlp_matches_matrix_products():
+@pytest.mark.parametrize("widths", [(16, 16), (7,), (5, 9, 3, 11, 4, 6)])
+def test_mlp_matches_matrix_products(widths):
     states = np.random.default_rng(0).normal(size=(3, 1, 4)).astype(np.float32)
-    network = MLP(2, (1, 4), 16, seeded(0))
+    network = MLP(2, (1, 4), widths, seeded(0))
     with torch.no_grad():
         values = network(torch.from_numpy(states)).numpy()
     inner = states.reshape(3, -1).astype(np.float64)
-    for index, layer in enumerate(weighted_layers(network)):
+    layers = weighted_layers(network)
+    assert [layer.out_features for layer in layers] == [*widths, 2]
+    for index, layer in enumerate(layers):
         inner = inner @ float64(layer.weight).T + float64(layer.bias)
-        inner = np.maximum(inner, 0) if index < 2 else inner
+        inner = np.maximum(inner, 0) if index < len(widths) else inner
     np.testing.assert_allclose(values, inner, rtol=0, atol=1e-6)
 
 
@@ -158,6 +161,8 @@ def test_build_makes_what_the_configuration_names():
     mlp = dataclasses.replace(AGENT, network="mlp", hidden_units=24)
     widths = [layer.out_features for layer in weighted_layers(networks.build(mlp, 2, (1, 4)))]
     assert widths == [24, 24, 2]
+    deep = networks.build(dataclasses.replace(mlp, mlp_widths=(64, 32, 8)), 2, (1, 4))
+    assert [layer.out_features for layer in weighted_layers(deep)] == [64, 32, 8, 2]
 
 
 @pytest.mark.parametrize("units", [10**10, 10**15])

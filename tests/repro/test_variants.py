@@ -7,7 +7,7 @@ from safetensors.numpy import load_file
 from repro.minibatches import MinibatchQueue
 from repro.system import signals
 from repro.training.trackers import LearningTracker
-from tests.repro.small import KilledError, StopAt, assert_same_run, go, make_run
+from tests.repro.small import KilledError, StopAt, assert_same_run, go, make_run, use
 
 SHORT = {"frames": 1_200, "eval_every_steps": 150, "eval_steps": 20, "final_episodes": 1}
 VARIANTS = {
@@ -104,3 +104,18 @@ def batch_of_training(folder, steps):
         patch.setattr(MinibatchQueue, "next", keeping)
         go(make_run(**SHORT, return_steps=steps), folder)
     return drawn[-1]
+
+
+def test_an_mlp_of_any_depth_is_trained_from_the_command_line(tmp_path, capfd):
+    words = [
+        "train", "CartPole-v1", "--preset", "cartpole", "--mlp-widths", 12, 10, 8, 6, 5, 4,
+        "--frames", 2_200, "--eval-every-steps", 0, "--final-episodes", 1, "--quiet",
+        "--threads", 1, "--out", tmp_path,
+    ]  # fmt: skip
+    for said in ("finished after 2,200 frames", "finished"):  # and again, from what was written
+        code, out, err = use(capfd, *words)
+        assert (code, err) == (0, "")
+        assert said in out
+    (weights,) = tmp_path.rglob("last.safetensors")
+    shapes = [array.shape for name, array in load_file(weights).items() if "weight" in name]
+    assert sorted(shapes) == sorted([(12, 4), (10, 12), (8, 10), (6, 8), (5, 6), (4, 5), (2, 4)])
