@@ -86,7 +86,8 @@ def completed(values: Mapping[str, Any]) -> dict[str, Any]:
     for _, part, item, _ in fields(Config()):
         owner = whole.get(part.rstrip(".")) if part else whole
         if "before" in item.metadata and owner and isinstance(owner, dict):
-            owner.setdefault(item.name, item.metadata["before"])
+            before = item.metadata["before"]
+            owner.setdefault(item.name, list(before) if isinstance(before, tuple) else before)
     return whole
 
 

@@ -23,6 +23,12 @@ class Preset:
     source: str = ""
 
 
+# Van Hasselt et al. (2016), the tuned version, from which the later two start: the target network
+# is copied a third as often, and fewer actions are random, in training and when scored.
+_TUNED = AgentConfig(double_q=True, target_every_steps=30_000, epsilon_end=0.01)
+_SCORED = TrainingConfig(eval_epsilon=0.001, final_episodes=100, periodic_cap_frames=108_000)
+_HALF_HOUR = dataclasses.replace(NATURE, eval_cap_frames=108_000)
+
 PRESETS: dict[str, Preset] = {
     "nature": Preset(Config(), "what the released code did"),
     # "Frames" taken at their word, as emulator frames, except where the text itself says
@@ -46,6 +52,46 @@ PRESETS: dict[str, Preset] = {
         Config(protocol=MACHADO2018, training=TrainingConfig(periodic_cap_frames=108_000)),
         "sticky actions, all 18 actions, today's emulator",
         "Machado et al. (2018)",
+    ),
+    "double-dqn": Preset(
+        Config(agent=AgentConfig(double_q=True), training=TrainingConfig(final_episodes=100)),
+        "Double DQN, all else as DQN",
+        "van Hasselt et al. (2016)",
+    ),
+    "double-dqn-tuned": Preset(
+        Config(
+            protocol=_HALF_HOUR,
+            agent=dataclasses.replace(_TUNED, shared_bias=True),
+            training=_SCORED,
+        ),
+        "Double DQN, tuned",
+        "van Hasselt et al. (2016), tuned",
+    ),
+    "dueling": Preset(
+        Config(
+            protocol=_HALF_HOUR,
+            agent=dataclasses.replace(
+                _TUNED, dueling=True, gradient_norm=10.0, learning_rate=6.25e-5
+            ),
+            training=_SCORED,
+        ),
+        "dueling network, Double DQN",
+        "Wang et al. (2016)",
+    ),
+    "prioritized": Preset(
+        Config(
+            protocol=_HALF_HOUR,
+            agent=dataclasses.replace(
+                _TUNED,
+                shared_bias=True,
+                replay="prioritized",
+                replay_draw=32,  # by the priorities of the moment
+                learning_rate=0.00025 / 4,
+            ),
+            training=_SCORED,
+        ),
+        "prioritised replay, proportional, Double DQN",
+        "Schaul et al. (2016)",
     ),
     # The paper clips TD errors for rewards of -1 to 1 that end games rarely. Here the one fall at
     # the end of a long balance is all there is to learn, and clipping would hide it.
@@ -85,7 +131,7 @@ PRESETS: dict[str, Preset] = {
 
 
 def preset(name: str) -> Config:
-    """Return the configuration of that name: nature, nature-text, machado2018 or cartpole.
+    """Return the configuration of that name, a key of :data:`PRESETS`.
 
     Raises:
         ConfigError: naming those there are.

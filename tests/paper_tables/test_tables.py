@@ -253,13 +253,16 @@ def test_an_ablation_suite_must_be_of_its_variant(suite):
     suite.run("pong", 1, [1.0], **agent | {"agent__target_every_steps": 1})
     suite.run("pong", 2, [1.0], **agent | {"agent__replay_steps": 36})
     suite.run("pong", 3, [1.0], **agent | {"agent__network": "linear"})
+    suite.run("pong", 4, [1.0], **agent | {"agent__target_network": False})
+    suite.run("pong", 5, [1.0], **agent | {"agent__replay": "latest", "agent__replay_draw": 32})
     results = collect(suite.folder)
     sound = {
-        variant: {0, 1, 2, 3}
+        variant: {0, 1, 2, 3, 4, 5}
         - {int(p.file.parent.name[-1]) for p in ablations.foreign(variant, results)}
         for variant in ablations.ABLATIONS
     }
     assert sound == {
-        "replay_and_target": {0}, "replay_no_target": {1}, "no_replay_target": {2},
+        "replay_and_target": {0}, "replay_no_target": {1, 4},
+        "no_replay_target": {2, 5},
         "no_replay_no_target": set(), "linear_network": {3},
     }  # fmt: skip

@@ -1,6 +1,7 @@
 """The configuration: the ledger's numbers, the presets' differences, JSON, flags."""
 
 import argparse
+import ast
 import dataclasses
 import json
 import re
@@ -11,6 +12,7 @@ import pytest
 
 from repro import config
 from repro.config import ConfigError, flags, listing
+from scripts import variant_lines
 from wrappers.protocol import NATURE, ProtocolError
 
 # The ledger's column "code", number by number.
@@ -110,6 +112,9 @@ def test_an_older_configuration_has_no_variant():
     for name in VARIANTS_OFF:
         del values["agent"][name.removeprefix("agent.")]
     assert config.from_dict(values) == config.preset("nature")
+    # As JSON has it, so that what was read and what was completed are the same.
+    again = json.loads(json.dumps(config.to_dict(config.preset("nature"))))
+    assert config.completed(values)["agent"] == again["agent"]
 
 
 def test_nature_trains_for_50_million_steps():
@@ -146,6 +151,40 @@ def test_machado2018_differs_by_the_modern_protocol():
         "protocol.game_rules": ("2014", "emulator"),
         "training.periodic_cap_frames": (0, half_an_hour),
     }
+
+
+# Sections "Tuned Double DQN" of van Hasselt et al., 4.2 of Wang et al., 4 and B.2 of Schaul et al.
+HALF_AN_HOUR = 30 * 60 * 60  # frames
+TUNED = {
+    "protocol.eval_cap_frames": HALF_AN_HOUR,
+    "training.periodic_cap_frames": HALF_AN_HOUR,
+    "agent.double_q": True,
+    "agent.target_every_steps": 30_000,
+    "agent.epsilon_end": 0.01,
+    "training.eval_epsilon": 0.001,
+    "training.final_episodes": 100,
+}
+PRINTED = {
+    "double-dqn": {"agent.double_q": True, "training.final_episodes": 100},
+    "double-dqn-tuned": TUNED | {"agent.shared_bias": True},
+    "dueling": TUNED | {
+        "agent.dueling": True, "agent.gradient_norm": 10.0, "agent.learning_rate": 0.0000625,
+    },
+    "prioritized": TUNED | {
+        "agent.shared_bias": True, "agent.replay": "prioritized", "agent.replay_draw": 32,
+        "agent.learning_rate": 0.0000625,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_presets_of_later_papers_differ_by_what_they_print(name):
+    found = config.differences(config.preset("nature"), config.preset(name))
+    assert {field: value for field, (_, value) in found.items()} == PRINTED[name]
+    agent = config.preset(name).agent
+    assert (agent.priority_exponent, agent.importance_start) == (0.6, 0.4)
+    assert agent.importance_steps == config.preset(name).steps == 50_000_000
+    assert agent.priority_offset == 1e-6
 
 
 @pytest.mark.parametrize("name", config.PRESETS)
@@ -399,8 +438,53 @@ def test_the_fidelity_document_names_code_and_tests_that_exist():
 
 
 def test_what_a_preset_changes_has_a_source_of_its_own():
-    for name in ("nature-text", "machado2018"):
-        for line in listing.lines(name, "nature"):
-            assert line.source.split(" | ")[0] == {
-                "nature-text": "text, taken literally", "machado2018": "Machado et al. (2018)"
-            }[name]  # fmt: skip
+    for name, source in {
+        "nature-text": "text, taken literally",
+        "machado2018": "Machado et al. (2018)",
+        "double-dqn": "van Hasselt et al. (2016)",
+        "double-dqn-tuned": "van Hasselt et al. (2016), tuned",
+        "dueling": "Wang et al. (2016)",
+        "prioritized": "Schaul et al. (2016)",
+    }.items():
+        found = listing.lines(name, "nature")
+        assert found
+        for line in found:
+            assert line.source.split(" | ")[0] == source
+
+
+# --- the documents -----------------------------------------------------------------------
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_departures_are_numbered_and_each_has_its_test():
+    text = (DOCS / "departures.md").read_text()
+    rows = [line.split("|")[1:-1] for line in text.splitlines() if re.match(r"\| *\d", line)]
+    assert [int(row[0]) for row in rows] == list(range(1, len(rows) + 1))
+    written = "\n".join(path.read_text() for path in Path(__file__).parents[1].rglob("test_*.py"))
+    for row in rows:
+        names = row[1].strip().split(", ")
+        assert names == ["all"] or set(names) <= set(config.PRESETS)
+        assert re.search(r"`test_\w+`", row[4])
+    for test in re.findall(r"`(test_\w+)`", text):
+        assert f"def {test}(" in written
+
+
+def test_the_lines_of_variants_are_those_that_are_counted():
+    text = (DOCS / "variants.md").read_text()
+    assert variant_lines.BEGIN + variant_lines.table() + variant_lines.END in text
+
+
+def test_every_variants_field_is_in_the_table():
+    fields = {field for one in variant_lines.VARIANTS for field in one.fields} | {"replay"}
+    assert {f"agent.{name}" for name in fields} == set(VARIANTS_OFF)
+
+
+def test_lines_are_counted_as_a_reader_would():
+    source = (
+        'def f(c):\n    """Doc."""\n    if c.x:\n        # why\n        a = 1\n\n    return c.y\n'
+    )
+    tree, lines = ast.parse(source), source.splitlines()
+    assert variant_lines.code_lines(tree, lines) == {1, 3, 5, 7}
+    assert [one.lineno for one in variant_lines.reading(tree, ["x"])] == [3]
+    assert [one.lineno for one in variant_lines.reading(tree, ["y"])] == [7]

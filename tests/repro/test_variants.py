@@ -8,6 +8,7 @@ from repro.minibatches import MinibatchQueue
 from repro.system import signals
 from repro.training.trackers import LearningTracker
 from tests.repro.small import KilledError, StopAt, assert_same_run, go, make_run, use
+from tests.repro.test_agent import SlowLearner, make_agent, make_batch
 
 SHORT = {"frames": 1_200, "eval_every_steps": 150, "eval_steps": 20, "final_episodes": 1}
 VARIANTS = {
@@ -119,3 +120,19 @@ def test_an_mlp_of_any_depth_is_trained_from_the_command_line(tmp_path, capfd):
     (weights,) = tmp_path.rglob("last.safetensors")
     shapes = [array.shape for name, array in load_file(weights).items() if "weight" in name]
     assert sorted(shapes) == sorted([(12, 4), (10, 12), (8, 10), (6, 8), (5, 6), (4, 5), (2, 4)])
+
+
+@pytest.mark.parametrize(("changes", "bound"), [({}, 1.0), ({"td_error_clip": 0.25}, 0.25),
+                                                ({"loss": "squared"}, np.inf)])  # fmt: skip
+def test_priorities_are_of_the_errors_that_were_learned_from(changes, bound):
+    generator = np.random.default_rng(4)
+    agent = make_agent(**changes)
+    batch = make_batch(generator, 30)
+    batch.rewards[:] = np.linspace(-3, 3, 30)
+    slow = SlowLearner(agent)
+    expected = slow.errors(batch, slow.weights)
+    assert np.abs(expected).max() > 2
+    agent.update(batch)
+    np.testing.assert_allclose(
+        agent.learner.errors(), np.clip(expected, -bound, bound), rtol=0, atol=1e-5
+    )
