@@ -481,10 +481,16 @@ def test_every_variants_field_is_in_the_table():
 
 
 def test_lines_are_counted_as_a_reader_would():
-    source = (
-        'def f(c):\n    """Doc."""\n    if c.x:\n        # why\n        a = 1\n\n    return c.y\n'
-    )
+    source = """def f(config):
+    '''Doc.'''
+    if config.x:
+        # why
+        a = 1
+
+    return config.y + agent.x
+"""
     tree, lines = ast.parse(source), source.splitlines()
     assert variant_lines.code_lines(tree, lines) == {1, 3, 5, 7}
     assert [one.lineno for one in variant_lines.reading(tree, ["x"])] == [3]
     assert [one.lineno for one in variant_lines.reading(tree, ["y"])] == [7]
+    assert [one.lineno for one in variant_lines.reading(tree, [], ["a"])] == [5]
