@@ -64,6 +64,21 @@ COLUMNS = {
     "wang_dqn": Published("wang2016_noop_starts", "dqn", "DQN, Wang 2016", _FULL),
     "double_dqn": Published("wang2016_noop_starts", "double_dqn", "Double DQN, Wang 2016", _FULL),
     "dueling": Published("wang2016_noop_starts", "dueling", "Dueling, Wang 2016", _FULL),
+    "prioritized_rank": Published(
+        "wang2016_noop_starts", "prioritized_rank", "Prioritised (rank), Wang 2016", _FULL
+    ),
+    "double_dqn_untuned": Published(
+        "vanhasselt2016_noop_starts", "double_dqn", "Double DQN, van Hasselt 2016", _FULL
+    ),
+    "double_dqn_human_starts": Published(
+        "human_starts", "double_dqn_tuned_vanhasselt2016", "Double DQN, human starts", _FULL
+    ),
+    "dueling_human_starts": Published(
+        "wang2016_human_starts", "dueling", "Dueling, human starts", _FULL
+    ),
+    "prioritized_human_starts": Published(
+        "schaul2016_human_starts", "prioritized", "Prioritised, human starts", _FULL
+    ),
     "pfrl": Published("other_reproductions", "pfrl", "PFRL", _FULL),
     "chainerrl": Published("other_reproductions", "chainerrl", "ChainerRL", _FULL),
     "nnabla_rl": Published("other_reproductions", "nnabla_rl_best_mean", "nnabla-rl", _FULL),

@@ -66,6 +66,42 @@ def test_the_humans_of_wang_and_of_nature_differ_on_33_games(printed):
     assert set(apart.index[(apart > 0) & (apart <= 0.001)]) == {"kung_fu_master"}
 
 
+def test_the_printed_percentages_of_double_dqn_recompute(printed):
+    """From Table 3 of van Hasselt et al. and the random player and human of 2015, to Table 4's."""
+    table = reference.load("vanhasselt2016_noop_starts")
+    percent = 100 * human_normalised(
+        table["double_dqn"], printed["random_unrounded"], printed["human_unrounded"]
+    )
+    column = table["double_dqn_percent_human_printed"]
+    assert ((percent - column).abs() <= 0.005 + 1e-6).all()
+    assert column.mean() == pytest.approx(330.3, abs=0.05)  # Table 1
+    assert column.median() == pytest.approx(114.7, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "baseline", "median", "mean"),
+    [
+        # Table 1 of Schaul et al., 57 games
+        ("human_starts", "double_dqn_tuned_vanhasselt2016", "human_starts", 111, 418),
+        ("schaul2016_human_starts", "prioritized", "human_starts", 128, 551),
+        ("schaul2016_human_starts", "prioritized_rank", "human_starts", 113, 454),
+        # Table 1 of Wang et al.
+        ("wang2016_human_starts", "dueling", "human_starts", 117.1, None),
+        ("wang2016_noop_starts", "double_dqn", "wang2016_noop_starts", 117.8, None),
+        ("wang2016_noop_starts", "dueling", "wang2016_noop_starts", 151.5, None),
+        ("wang2016_noop_starts", "prioritized_rank", "wang2016_noop_starts", 123.7, None),
+    ],
+)
+def test_the_printed_aggregates_recompute(table, column, baseline, median, mean):
+    """Human below random in Video Pinball: Schaul et al. divide by the difference's size."""
+    scores, zero_and_one = reference.load(table)[column], reference.load(baseline)
+    gap = (zero_and_one["human"] - zero_and_one["random"]).abs()
+    percent = 100 * (scores - zero_and_one["random"]) / gap
+    assert percent.count() == 57
+    assert percent.median() == pytest.approx(median, abs=0.1 if median % 1 else 0.5)
+    assert mean is None or percent.mean() == pytest.approx(mean, abs=0.5)
+
+
 @pytest.mark.parametrize("name", reference.SOURCES)
 def test_every_table_loads_and_says_where_it_is_from(name):
     table = reference.load(name)
@@ -94,7 +130,11 @@ def test_a_changed_copy_changes_nothing_for_the_next_reader():
 
 def test_the_command_line_offers_what_there_is():
     assert set(ALSO) < set(reference.COLUMNS)
-    assert set(ALSO) == {"wang_dqn", "double_dqn", "dueling", "pfrl", "chainerrl", "nnabla_rl"}
+    assert set(ALSO) == {
+        "wang_dqn", "double_dqn", "dueling", "prioritized_rank", "double_dqn_untuned",
+        "double_dqn_human_starts", "dueling_human_starts", "prioritized_human_starts",
+        "pfrl", "chainerrl", "nnabla_rl",
+    }  # fmt: skip
 
 
 def test_unknown_reference_names_those_there_are():
