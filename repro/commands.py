@@ -187,10 +187,14 @@ def add_protocol(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
     parser.add_argument("preset", nargs="?", default="nature", help="[default nature]")
     parser.add_argument("other", nargs="?", help="print only what differs from this preset")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--presets", action="store_true", help="print a row for each preset")
 
     def run(options: argparse.Namespace) -> int:
         from repro.config import listing
 
+        if options.presets:
+            print(listing.presets_as_text())
+            return 0
         found = listing.lines(options.preset, options.other)
         if options.json:
             compared = options.other is not None

@@ -1,4 +1,4 @@
-"""How many lines of code each variant of DQN takes, counted: the table of docs/variants.md.
+"""How many lines of code each variant of DQN takes, counted: the table of the README.
 
 Counted are the lines, without comments, docstrings and blank ones, that read a field of the variant
 or a name that is there for it (of an `if` with its body), and those of functions and classes that
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-DOCUMENT = ROOT / "docs" / "variants.md"
+DOCUMENT = ROOT / "README.md"
 BEGIN, END = "<!-- begin: scripts/variant_lines.py -->\n", "<!-- end -->\n"
 
 
@@ -134,7 +134,7 @@ def table() -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print or write the table. Returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="into docs/variants.md")
+    parser.add_argument("--write", action="store_true", help="into the README")
     if parser.parse_args(arguments).write:
         before, rest = DOCUMENT.read_text().split(BEGIN)
         DOCUMENT.write_text(before + BEGIN + table() + END + rest.split(END)[1])

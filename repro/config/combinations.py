@@ -1,8 +1,13 @@
 """Settings that cannot be combined, and why: asked before anything is made."""
 
+import dataclasses
 from collections.abc import Iterator
 
 from repro.config.agent import AgentConfig
+
+# What bears on a draw by priority alone.
+_PRIORITY = ("priority_exponent", "priority_offset", "importance_start", "importance_steps")
+_DEFAULTS = {item.name: item.default for item in dataclasses.fields(AgentConfig)}
 
 
 def conflicts(agent: AgentConfig) -> Iterator[str]:
@@ -27,9 +32,21 @@ def conflicts(agent: AgentConfig) -> Iterator[str]:
             f"replay 'latest' needs replay_draw ({agent.replay_draw}) to be minibatch "
             f"({agent.minibatch}): what is drawn ahead is not the latest"
         )
+    if agent.optimiser == "centred-rmsprop" and _changed(agent, "optimiser_epsilon"):
+        yield (
+            "optimiser_epsilon needs another optimiser than 'centred-rmsprop', whose constant is "
+            "min_squared_gradient"
+        )
+    for name in _PRIORITY:
+        if agent.replay != "prioritized" and _changed(agent, name):
+            yield f"{name} needs replay 'prioritized', not {agent.replay!r}"
     if agent.mlp_widths and agent.network != "mlp":
         yield f"mlp_widths are those of network 'mlp', not {agent.network!r}"
     if agent.loss == "clipped-square" and not agent.td_error_clip:
         yield "loss 'clipped-square' needs a bound: td_error_clip above 0"
     if agent.dueling and agent.network != "nature":
         yield f"dueling needs network 'nature', not {agent.network!r}: it has no streams to split"
+
+
+def _changed(agent: AgentConfig, name: str) -> bool:
+    return bool(getattr(agent, name) != _DEFAULTS[name])

@@ -64,10 +64,25 @@ def as_text(found: Sequence[Line], name: str, other: str | None = None) -> str:
         ]
         for line in found
     ]  # fmt: skip
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header) - 1)]
+    return _aligned([header, *rows])
+
+
+def presets_as_text() -> str:
+    """A row for each preset: what it is, where its values are from, and what it changes."""
+    nature = config.preset("nature")
+    rows = [["preset", "what", "source", "differs from nature in"]]
+    for name, preset in config.PRESETS.items():
+        changed = config.differences(nature, preset.config)
+        settings = (f"{key.split('.')[-1]} {_shown(new)}" for key, (_, new) in changed.items())
+        rows.append([name, preset.summary, preset.source or "-", ", ".join(settings) or "-"])
+    return _aligned(rows)
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     return "\n".join(
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
-        for row in [header, *rows]
+        for row in rows
     )
 
 

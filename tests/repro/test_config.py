@@ -153,19 +153,21 @@ def test_machado2018_differs_by_the_modern_protocol():
     }
 
 
-# Sections "Tuned Double DQN" of van Hasselt et al., 4.2 of Wang et al., 4 and B.2 of Schaul et al.
-HALF_AN_HOUR = 30 * 60 * 60  # frames
-TUNED = {
-    "protocol.eval_cap_frames": HALF_AN_HOUR,
-    "training.periodic_cap_frames": HALF_AN_HOUR,
+# "Quality of the learned policies", "Robustness to human starts" and the appendix of van Hasselt et
+# al., 4.2 of Wang et al., 4 and B.2 of Schaul et al.
+DOUBLE = {
     "agent.double_q": True,
+    "training.eval_every_steps": 1_000_000,
+    "training.final_episodes": 100,
+}
+TUNED = DOUBLE | {
+    "protocol.eval_cap_frames": 30 * 60 * 60,  # half an hour
     "agent.target_every_steps": 30_000,
     "agent.epsilon_end": 0.01,
     "training.eval_epsilon": 0.001,
-    "training.final_episodes": 100,
 }
 PRINTED = {
-    "double-dqn": {"agent.double_q": True, "training.final_episodes": 100},
+    "double-dqn": DOUBLE,
     "double-dqn-tuned": TUNED | {"agent.shared_bias": True},
     "dueling": TUNED | {
         "agent.dueling": True, "agent.gradient_norm": 10.0, "agent.learning_rate": 0.0000625,
@@ -322,6 +324,12 @@ def test_a_network_that_does_not_exist_is_refused_in_code_too():
         ({"target_network": False, "double_q": True}, "without target_network"),
         ({"target_network": False, "target_share": 0.5}, "without target_network"),
         ({"epsilon_schedule": "exponential", "epsilon_end": 0.0}, "epsilon_end above 0"),
+        ({"optimiser_epsilon": 1e-4}, "optimiser_epsilon needs another optimiser"),
+        ({"priority_exponent": 0.7}, "priority_exponent needs replay 'prioritized', not 'uniform'"),
+        (
+            {"importance_steps": 5, "replay": "latest", "replay_draw": 32},
+            "importance_steps needs replay 'prioritized', not 'latest'",
+        ),
         ({"replay": "latest"}, "needs replay_draw (512) to be minibatch (32)"),
         ({"mlp_widths": (64,)}, "mlp_widths are those of network 'mlp', not 'nature'"),
         ({"loss": "clipped-square", "td_error_clip": 0.0}, "needs a bound: td_error_clip"),
@@ -366,6 +374,11 @@ NEEDED = {
     "amsgrad": {"optimiser": "adam"},
     "mlp_widths": {"network": "mlp"},
     "replay": {"replay_draw": 32},
+    "optimiser_epsilon": {"optimiser": "adam"},
+    "priority_exponent": {"replay": "prioritized"},
+    "priority_offset": {"replay": "prioritized"},
+    "importance_start": {"replay": "prioritized"},
+    "importance_steps": {"replay": "prioritized"},
 }
 
 
@@ -452,6 +465,20 @@ def test_what_a_preset_changes_has_a_source_of_its_own():
             assert line.source.split(" | ")[0] == source
 
 
+def test_every_preset_has_a_row_of_its_own():
+    header, *rows = listing.presets_as_text().splitlines()
+    assert header.split()[0] == "preset"
+    assert [row.split()[0] for row in rows] == list(config.PRESETS)
+    (row,) = (row for row in rows if row.startswith("dueling "))
+    assert "Wang et al. (2016)" in row
+    changes = row.split("Wang et al. (2016)")[1].strip().split(", ")
+    assert sorted(changes) == [
+        "double_q yes", "dueling yes", "epsilon_end 0.01", "eval_cap_frames 108,000",
+        "eval_epsilon 0.001", "eval_every_steps 1,000,000", "final_episodes 100",
+        "gradient_norm 10.0", "learning_rate 6.25e-05", "target_every_steps 30,000",
+    ]  # fmt: skip
+
+
 # --- the documents -----------------------------------------------------------------------
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -470,8 +497,22 @@ def test_departures_are_numbered_and_each_has_its_test():
         assert f"def {test}(" in written
 
 
+@pytest.mark.parametrize("name", PRINTED)
+def test_every_value_of_a_later_paper_says_what_it_was_checked_against(name):
+    text = (DOCS / "departures.md").read_text()
+    rows = re.findall(rf"^\| {name} \| `(\w+)` \| (\S+) \| (.+) \|$", text, re.MULTILINE)
+    wanted = {field.split(".")[1]: value for field, value in PRINTED[name].items()}
+    found = {setting: read_value(value, type(wanted[setting])) for setting, value, _ in rows}
+    assert found == wanted
+    assert len(rows) == len(wanted)
+
+
+def read_value(text, kind):
+    return text == "yes" if kind is bool else kind(text.replace(",", ""))
+
+
 def test_the_lines_of_variants_are_those_that_are_counted():
-    text = (DOCS / "variants.md").read_text()
+    text = (DOCS.parent / "README.md").read_text()
     assert variant_lines.BEGIN + variant_lines.table() + variant_lines.END in text
 
 
