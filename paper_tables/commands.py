@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ALSO = [key for key, column in COLUMNS.items() if column.table != "nature2015_scores"]
 FORMATS = ("md", "csv", "tex", "html")
-_TRAINED, _RANDOM, _ABLATIONS = "nature", "random", "ablations"
+_TRAINED, _RANDOM, _ABLATIONS = "nature", "random", "studies/ablations"
 
 
 def _natural(text: str) -> int:
@@ -49,7 +49,8 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
         "type": Path,
         "metavar": "FOLDER",
         "help": "a suite per variant: replay_and_target, replay_no_target, no_replay_target, "
-        f"no_replay_no_target, linear_network [default {places.own(_ABLATIONS)}, if there]",
+        "no_replay_no_target, linear_network; with another learning rate VARIANT-at-RATE "
+        f"[default {places.own(_ABLATIONS)}, if there]",
     },
     "--baseline": {
         "choices": list(BASELINES),

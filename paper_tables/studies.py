@@ -1,5 +1,6 @@
 """A study's results: a table and a figure of its configurations, over seeds."""
 
+import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,8 @@ from paper_tables import collect, style
 from paper_tables.curves import over_seeds
 from paper_tables.render import Column, Table, csv, grid, markdown
 from repro.config.study import Study
-from repro.records import write_atomic
+from repro.records import START_VALUES, RunDirectoryError, write_atomic
+from repro.system.disk import read_text, reason
 
 _LINES = ("-", "--", "-.", ":")
 _NAME = "study"  # of the files
@@ -33,6 +35,8 @@ class Row:
             sooner has more.
         curve: ``mean``, ``low``, ``high`` of the periodic evaluations by ``frames``.
         frames: length of the trainings.
+        expected: value of a new game's first state, mean over seeds, if the study asks for it.
+        collected: likewise the discounted return that was then collected.
     """
 
     cell: str
@@ -42,6 +46,8 @@ class Row:
     learning: np.ndarray
     curve: pd.DataFrame
     frames: int
+    expected: float | None
+    collected: float | None
 
     def interval(self, values: np.ndarray) -> tuple[float, float]:
         """Of the mean over seeds, 95%, by Student's t; NaN of fewer than two."""
@@ -75,7 +81,10 @@ def read(study: Study, folder: Path) -> list[Row]:
     rows = []
     for cell in study.cells:
         suite = folder / cell.folder
-        whole = collect.collect(suite) if suite.is_dir() else collect.NOTHING
+        try:
+            whole = collect.collect(suite)
+        except collect.NoRunError:
+            whole = collect.NOTHING
         for game in study.games:
             rows.append(_row(study, cell.title, game, whole))
     if not any(len(row.scores) for row in rows):
@@ -93,6 +102,7 @@ def _row(study: Study, title: str, game: str, whole: collect.Results) -> Row:
     scores: list[float] = []
     learning: list[float] = []
     parts: list[pd.DataFrame] = []
+    values: list[pd.Series[float]] = []
     for results in both:
         finals, periodic = results.final_scores(), results.periodic()
         for number, run in enumerate(results.runs):
@@ -101,6 +111,8 @@ def _row(study: Study, title: str, game: str, whole: collect.Results) -> Row:
             scores.append(finals.loc[finals["run"] == number, "return"].mean())
             part = periodic[periodic["run"] == number]
             learning.append(part["mean"].mean())
+            if (file := run.path / START_VALUES).exists():
+                values.append(_start_values(file))
             parts.append(
                 pd.DataFrame(
                     {
@@ -111,7 +123,19 @@ def _row(study: Study, title: str, game: str, whole: collect.Results) -> Row:
                 )
             )
     curve = over_seeds(pd.concat(parts)) if parts else pd.DataFrame()
-    return Row(title, game, study.seeds, np.array(scores), np.array(learning), curve, frames)
+    start = pd.DataFrame(values).mean() if values else {"expected": None, "collected": None}
+    return Row(
+        title, game, study.seeds, np.array(scores), np.array(learning), curve, frames,
+        start["expected"], start["collected"],
+    )  # fmt: skip
+
+
+def _start_values(file: Path) -> "pd.Series[float]":
+    """Means over the games of a run: ``expected`` and ``collected``."""
+    try:
+        return pd.read_csv(io.StringIO(read_text(file)), dtype="float64").mean()
+    except (ValueError, OSError) as error:
+        raise RunDirectoryError(f"{file} is damaged, remove it: {reason(error)}") from error
 
 
 def tabulate(study: Study, rows: list[Row]) -> Table:
@@ -122,7 +146,7 @@ def tabulate(study: Study, rows: list[Row]) -> Table:
         low, high = row.interval(row.scores)
         return "-" if math.isnan(low) else f"{low:,.1f} to {high:,.1f}"
 
-    columns = (
+    columns: tuple[Column, ...] = (
         Column("configuration", "configuration", lambda row: row.cell),
         Column("game", "game" if several else "", lambda row: row.game),
         Column("frames", "frames", lambda row: row.frames, 0),
@@ -135,16 +159,27 @@ def tabulate(study: Study, rows: list[Row]) -> Table:
         Column("best", "best seed", lambda row: row.scores.max() if len(row.scores) else None, 1),
         Column("while_learning", "while learning", lambda row: _mean(row.learning), 1),
     )
+    if study.start_values:
+        columns += (
+            Column("expected", "expected at first", lambda row: row.expected, 2),
+            Column("collected", "then collected", lambda row: row.collected, 2),
+        )
     notes = [
         "score: mean raw return of the final games of the best network, over seeds, with Student's "
         "interval; while learning: mean of all periodic evaluations, more for who learns sooner."
     ]
+    if study.start_values:
+        notes.append(
+            "expected at first: the largest action value of a new game's first state, of the last "
+            "network; then collected: discounted return of its greedy play, rewards and endings as "
+            "in training; means over seeds and their games."
+        )
     missing = sum(row.wanted - len(row.scores) for row in rows)
     if missing > 0:
         notes.append(f"{missing} trainings are not finished.")
     if study.shortened:
         notes.append(f"Shortened: {study.shortened}")
-    return Table(_NAME, study.summary, tuple(columns), rows, tuple(notes))
+    return Table(_NAME, study.summary, columns, rows, tuple(notes))
 
 
 def _mean(values: np.ndarray) -> float | None:

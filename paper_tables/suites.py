@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from paper_tables.ablations import ABLATIONS, foreign
+from paper_tables.ablations import ABLATIONS, foreign, key_of
 from paper_tables.collect import NOTHING, NoRunError, Results, collect, protocol_mixture
 from paper_tables.render import counted
 from paper_tables.rows import RANDOM, Problem, learning_problems
@@ -123,12 +123,10 @@ def load_variants(folder: Path | str, leave_out: bool, must_exist: bool) -> dict
         return {}
     variants = sorted(place.name for place in folder.iterdir() if place.is_dir())
     for name in variants:
-        if name not in ABLATIONS:
+        if key_of(name) not in ABLATIONS:
             raise RunDirectoryError(
                 f"{folder / name} is no variant; there are: {', '.join(ABLATIONS)}"
             )
     return {
-        name: load(folder / name, leave_out, functools.partial(foreign, name))
-        for name in ABLATIONS
-        if name in variants
+        name: load(folder / name, leave_out, functools.partial(foreign, name)) for name in variants
     }

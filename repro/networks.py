@@ -101,7 +101,7 @@ class DuelingCNN(NatureCNN):
 
 
 class LinearNetwork(nn.Module):
-    """A single linear layer on the same pixels (Extended Data Table 4)."""
+    """A single linear layer, on the same pixels (Extended Data Table 4) or on vectors."""
 
     def __init__(
         self,
@@ -111,11 +111,12 @@ class LinearNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.layer = nn.Linear(prod(observation), n_actions)
+        self.scale = 1 / 255 if len(observation) == 3 else 1.0
         uniform(self, generator)
 
     def forward(self, stacks: Tensor) -> Tensor:
-        """Value the actions; input uint8 ``(batch, *observation)``."""
-        return self.layer(stacks.flatten(1).to(torch.float32) * (1 / 255))  # type: ignore[no-any-return]
+        """Value the actions; input ``(batch, *observation)``, uint8 if screens."""
+        return self.layer(stacks.flatten(1).to(torch.float32) * self.scale)  # type: ignore[no-any-return]
 
 
 class MLP(nn.Module):
@@ -213,10 +214,10 @@ def check(config: AgentConfig, observation: tuple[int, ...]) -> None:
         ConfigError: naming those that can.
     """
     screens = len(observation) == 3
-    if screens == (config.network == "mlp"):
+    if config.network == ("mlp" if screens else "nature"):
         raise ConfigError(
             f"network {config.network!r} cannot take observations of shape {observation}; "
-            "screens need 'nature' or 'linear', vectors 'mlp'"
+            "screens need 'nature' or 'linear', vectors 'mlp' or 'linear'"
         )
     if config.network == "nature" and observation[1:] != (84, 84):
         raise ConfigError(

@@ -14,6 +14,7 @@ best.safetensors     weights of the best periodic evaluation
 last.safetensors     weights at the end
 checkpoint/          the whole state of an unfinished run
 failure.json         why a cluster's job gave the run up
+start_values.csv     what its last network expected of new games, and collected
 inspection/          what `repro inspect` made of the weights
 nonfinite/           the minibatch at which the loss stopped being a number, if it did
 done.json            written last: the completion marker
@@ -62,6 +63,7 @@ TABLES = {
     "learning.csv": LEARNING,
 }
 VERIFIED = "verified.json"
+START_VALUES = "start_values.csv"
 _DEEPEST = 16  # a configuration has three levels; whoever walks through more runs out of stack
 _SOUND = re.compile(r"[\w.,+-]*", re.ASCII)  # numbers and names, as they are written here
 

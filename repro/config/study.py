@@ -32,7 +32,17 @@ from repro.config.settings import Config, ConfigError
 from repro.system import disk
 
 _OURS = Path(__file__).parent / "studies"
-_KEYS = ("summary", "shortened", "preset", "games", "seeds", "settings", "grid", "cells")
+_KEYS = (
+    "summary",
+    "shortened",
+    "start_values",
+    "preset",
+    "games",
+    "seeds",
+    "settings",
+    "grid",
+    "cells",
+)
 _MOST_CELLS = 1_000
 
 
@@ -56,6 +66,8 @@ class Study:
         preset: that the configurations start from.
         games: that each plays.
         seeds: 0 to one less than this, of each game.
+        start_values: whether what each network expects of a new game is compared with what it
+            then collects.
         cells: the configurations, in the order of the file.
         text: the file.
     """
@@ -66,6 +78,7 @@ class Study:
     preset: str
     games: tuple[str, ...]
     seeds: int
+    start_values: bool
     cells: tuple[Cell, ...]
     text: str
 
@@ -111,6 +124,10 @@ def _study(name: str, table: Mapping[str, Any], text: str) -> Study:
     for key, kind in (("summary", str), ("preset", str), ("games", list), ("seeds", int)):
         if type(table.get(key)) is not kind:
             raise ValueError(f"{key} is missing, or no {kind.__name__}")
+    if type(table.get("start_values", False)) is not bool or not isinstance(
+        table.get("shortened", ""), str
+    ):
+        raise ValueError("shortened must be a text, and start_values true or false")
     if not table["games"] or not all(isinstance(game, str) for game in table["games"]):
         raise ValueError("games must be a list of names")
     if table["seeds"] < 1:
@@ -127,7 +144,7 @@ def _study(name: str, table: Mapping[str, Any], text: str) -> Study:
         raise ValueError("two configurations would have the same folder; give them other names")
     return Study(
         name, table["summary"], table.get("shortened", ""), table["preset"],
-        tuple(table["games"]), table["seeds"], tuple(cells), text,
+        tuple(table["games"]), table["seeds"], table.get("start_values", False), tuple(cells), text,
     )  # fmt: skip
 
 

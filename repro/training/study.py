@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from repro import games, places
+from repro import games, places, records
 from repro.config import files, flags, study
 from repro.config.flags import count
 from repro.config.parser import make_rare
@@ -58,6 +58,13 @@ def add(parser: argparse.ArgumentParser, draw: Draw) -> None:
                 runs(wanted, folder), options.device, options.threads, options.jobs,
                 not options.quiet,
             )  # fmt: skip
+        if wanted.start_values and code < INTERRUPTED:
+            from repro.evaluation import start_values
+
+            for suite, one in runs(wanted, folder):
+                path = records.run_path(suite, one.game, one.seed)
+                if (path / "done.json").exists():
+                    start_values.record(path)
         if code < INTERRUPTED:
             draw(wanted, folder, True)
         return code

@@ -11,7 +11,7 @@ from repro import records
 
 @pytest.mark.slow
 def test_cartpole_is_solved(tmp_path):
-    """A mean of 475 over 100 games is what gymnasium calls solved; seeds 0 to 9 all reach 495."""
+    """Gymnasium calls it solved at a mean of 475 over 100 games; seeds 0 to 9 all get there."""
     command = ["train", "CartPole-v1", "--preset", "cartpole", "--seed", "0", "--threads", "1"]
     subprocess.run(
         [sys.executable, "-m", "repro.cli", *command, "--quiet", "--out", tmp_path], check=True

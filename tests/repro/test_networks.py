@@ -106,6 +106,16 @@ def test_linear_network_matches_a_matrix_product():
     np.testing.assert_allclose(values, expected, rtol=0, atol=1e-6)
 
 
+def test_a_linear_network_takes_vectors_as_they_are():
+    states = np.random.default_rng(0).normal(size=(3, 1, 4)).astype(np.float32)
+    network = LinearNetwork(2, (1, 4), seeded(0))
+    with torch.no_grad():
+        values = network(torch.from_numpy(states)).numpy()
+    flat = states.reshape(3, -1).astype(np.float64)
+    expected = flat @ float64(network.layer.weight).T + float64(network.layer.bias)
+    np.testing.assert_allclose(values, expected, rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("widths", [(16, 16), (7,), (5, 9, 3, 11, 4, 6)])
 def test_mlp_matches_matrix_products(widths):
     states = np.random.default_rng(0).normal(size=(3, 1, 4)).astype(np.float32)

@@ -6,9 +6,11 @@ import signal
 import subprocess
 import sys
 
+import gymnasium
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import load_file
 from scipy import stats
 
 from repro import config, records
@@ -171,6 +173,45 @@ def test_a_study_goes_on_where_it_stood(finished, tmp_path):
     subprocess.run([*words, "--quiet"], check=True, capture_output=True)
     assert {path: path.read_bytes() for path in before} == before
     assert (folder / "study.csv").read_bytes() == (whole / "study.csv").read_bytes()
+
+
+@pytest.mark.slow
+def test_what_a_network_expects_stands_beside_what_it_collects(tmp_path, capfd):
+    """Of CartPole: the value by matrix products, and the discounted sum of a reward of 1 a step."""
+    file = tmp_path / "values.toml"
+    file.write_text("start_values = true\n" + SMALL.replace(', "Acrobot-v1"', ""))
+    folder = tmp_path / "values"
+    code, _, _ = use(capfd, "study", file, "--out", folder, "--seeds", 1, "--threads", 1, "--quiet")
+    assert code == 0
+    run = records.run_path(folder / CELLS[0], "CartPole-v1", 0)
+    with (run / "start_values.csv").open(newline="") as table:
+        rows = list(csv.DictReader(table))
+    weights = list(load_file(run / "last.safetensors").items())
+    layers = [(weights[i + 1][1], weights[i][1]) for i in range(0, len(weights), 2)]
+    layers = [(a, b) if a.ndim == 2 else (b, a) for a, b in layers]
+
+    def values(state):
+        for number, (weight, bias) in enumerate(layers):
+            state = weight.astype(np.float64) @ state + bias
+            if number < len(layers) - 1:
+                state = np.maximum(state, 0)
+        return state
+
+    env = gymnasium.make("CartPole-v1")
+    env.reset(seed=0)
+    for row in rows:
+        state, _ = env.reset()
+        expected, steps, ended = values(state).max(), 0, False
+        while not ended:
+            state, _, terminated, truncated, _ = env.step(int(values(state).argmax()))
+            steps, ended = steps + 1, terminated or truncated
+        assert float(row["expected"]) == pytest.approx(expected, abs=1e-5)
+        assert float(row["collected"]) == pytest.approx((1 - 0.99**steps) / (1 - 0.99))
+    with (folder / "study.csv").open(newline="") as table:
+        shown = next(csv.DictReader(table))
+    for name in ("expected", "collected"):
+        mean = np.mean([float(row[name]) for row in rows])
+        assert float(shown[name]) == pytest.approx(mean)
 
 
 @pytest.mark.slow
