@@ -156,6 +156,20 @@ def test_ablations_take_the_highest_evaluation_of_each_seed(suite):
     assert not any("instead of" in note for note in three.notes)
 
 
+def test_of_several_learning_rates_an_ablation_shows_each_games_best(suite, tmp_path):
+    """As Extended Data Tables 3 and 4 do."""
+    scores = {"replay_no_target": (10.0, 80.0), "replay_no_target-at-0.0005": (30.0, 70.0)}
+    for name, (enduro, breakout) in scores.items():
+        for game, score in (("enduro", enduro), ("breakout", breakout)):
+            suite.run(game, 0, [1.0], [(250, [score])], training__frames=40_000_000)
+        suite.folder.rename(tmp_path / name)
+        suite.folder.mkdir()
+    found = {name: collect(tmp_path / name) for name in scores}
+    three, _ = ablations.ablations(found)
+    assert row(three, "enduro")["our_replay_no_target"] == 30.0
+    assert row(three, "breakout")["our_replay_no_target"] == 80.0
+
+
 def test_brief_keeps_the_games_that_were_run(suite):
     suite.run("pong", 0, final=[1.0, 2.0])
     table = tables.brief(tables.scores(collect(suite.folder)))
