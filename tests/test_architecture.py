@@ -9,26 +9,28 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 OURS = ("repro", "wrappers", "paper_tables", "scripts", "results")
-SHARED = ("games", "records", "places", "config", "storage.done", "system.disk")
+SHARED = ("games", "records", "tables", "places", "config", "storage.done", "system.disk")
 # What a reader of DQN needs; nothing of the wings.
 DQN = {
     "loop", "player", "schedule", "agent", "learner", "targets", "replay", "prioritized",
     "minibatches", "networks", "optim", "dense", "fast", "native", "onednn",
 }  # fmt: skip
-_FILES = {"config", "system", "storage", "games", "records", "places"}
+_FILES = {"config", "system", "storage", "games", "records", "tables", "places"}
 _EXPERIMENT = _FILES | {"dqn", "experiment"}
 ARROWS = {
     "dqn": {"config", "wrappers.state"},
     "config": {"system", "places", "wrappers.protocol", "wrappers.settings"},
     "system": set(),
     "games": {"wrappers.ids"},
-    "records": {"system"},
+    "tables": {"wrappers.settings"},
+    "records": {"system", "tables"},
     "places": {"records"},
     "storage": {
         "__version__",
         "config",
         "system",
         "records",
+        "tables",
         "dqn",
     },  # of the DQN the replay, which it stores
     "experiment": {"dqn", "config", "storage", "system", "wrappers.envs"},

@@ -3,25 +3,18 @@
 Each file is read by itself: one that is damaged is named and taken to say nothing.
 """
 
-import contextlib
-import csv
-import datetime
 import json
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from repro import games, records
+from repro import games, records, tables
 from repro.storage import done, logs
 from repro.system import disk
+from repro.tables import Row
 
-Row = dict[str, Any]
-Columns = Mapping[str, Callable[[str], Any]]
 _TAIL_BYTES = 4096  # a few rows
 _RECENT_BYTES = 1 << 16  # has the last periodic evaluation, behind it the final games
-_LARGEST = 10**15  # of any score
 _SLOWEST = 1e-6  # frames per second
 # All that reading a file can raise if anything at all may be in it.
 _DAMAGE = (
@@ -68,7 +61,7 @@ def read(suite: Path, game: str, seed: int) -> Evidence:
         run / "evaluations.csv": _last_score,
         run / "config.json": _plan,
         run / "failure.json": _failure,
-        events_file(suite, game, seed): lambda path: {"events": rows(path, EVENTS)},
+        events_file(suite, game, seed): lambda path: {"events": rows(path, tables.EVENTS)},
     }
     damaged: list[str] = []
     found: Row = {}
@@ -103,43 +96,19 @@ def failures_in_a_row(events: Sequence[Row]) -> int:
     return failures
 
 
-def whole(value: object) -> int:
-    """A count, from a cell or JSON."""
-    if not re.fullmatch("[0-9]{1,15}", str(value)):
-        raise ValueError(f"{value!r} is no count")
-    return int(str(value))
-
-
-def _number(value: Any) -> float:
-    if not -_LARGEST <= (number := float(value)) <= _LARGEST:
-        raise ValueError(f"{value!r} is no score")
-    return number
-
-
-def _seconds(text: str) -> float:
-    """Since 1970."""
-    return datetime.datetime.fromisoformat(text).timestamp()
-
-
-# What is listed of a run in its jobs.
-EVENTS: Columns = {
-    "time": _seconds, "event": str, "job": str, "node": str, "exit_code": str, "step": whole,
-    "last_line": str,
-}  # fmt: skip
-
-
 def _final(path: Path) -> Row:
     """Score and frames; the random player has none of these."""
     marker = done.read(path.parent) or {}
-    frames = whole(marker.get("frames", 0))
-    return {"final_score": _number(marker["mean_return"])} | ({"frames": frames} if frames else {})
+    frames = tables.count(str(marker.get("frames", 0)))
+    score = tables.score(str(marker["mean_return"]))
+    return {"final_score": score} | ({"frames": frames} if frames else {})
 
 
 def _plan(path: Path) -> Row:
     training = records.read_json(path)["config"].get("training", {})
-    every, steps = (whole(training.get(f"eval{name}_steps", 0)) for name in ("_every", ""))
-    share = steps / every if every else 0.0
-    return {"planned_frames": whole(training.get("frames", 0)), "scored_share": share}
+    names = ("frames", "eval_every_steps", "eval_steps")
+    frames, every, steps = (tables.count(str(training.get(name, 0))) for name in names)
+    return {"planned_frames": frames, "scored_share": steps / every if every else 0.0}
 
 
 def _failure(path: Path) -> Row:
@@ -150,24 +119,22 @@ def _failure(path: Path) -> Row:
 
 def _learned(path: Path) -> Row:
     """What the last row holds."""
-    found = rows(path, {"step": whole, "frames": whole, "frames_per_second": _speed}, _TAIL_BYTES)
-    return found[-1] if found else {}
-
-
-def _speed(cell: str) -> float | None:
-    speed = _number(cell or 0)
-    return speed if speed > _SLOWEST else None
+    wanted = tables.some(tables.LEARNING, "step", "frames", "frames_per_second")
+    for last in rows(path, wanted, _TAIL_BYTES)[-1:]:
+        speed = last["frames_per_second"]
+        return last | {"frames_per_second": speed if speed > _SLOWEST else None}
+    return {}
 
 
 def _last_score(path: Path) -> Row:
     """Mean return of the last periodic evaluation, over completed games."""
-    columns: Columns = {"kind": str, "step": whole, "return": _number, "completed": str}
+    wanted = tables.some(tables.EVALUATIONS, "kind", "step", "return", "completed")
     for size in (_RECENT_BYTES, disk.TABLE_BYTES):
-        played = [row for row in rows(path, columns, size) if row["kind"] == "periodic"]
+        played = [game for game in rows(path, wanted, size) if game["kind"] == "periodic"]
         if played and played[0]["step"] != played[-1]["step"]:  # it did not begin before
             break
     last = [game for game in played if game["step"] == played[-1]["step"]]
-    returns = [game["return"] for game in last if game["completed"] == "True"]
+    returns = [game["return"] for game in last if game["completed"]]
     return {"last_score": sum(returns) / len(returns) if returns else None}
 
 
@@ -178,40 +145,16 @@ def _best_score(path: Path) -> Row:
         if size > path.stat().st_size:
             raise ValueError(f"{path} is cut short")
         metadata = json.loads(file.read(size))["__metadata__"]
-    return {"best_score": _number(metadata["score"]) if "score" in metadata else None}
+    return {"best_score": tables.score(metadata["score"]) if "score" in metadata else None}
 
 
-def rows(path: Path, columns: Columns, size: int = disk.TABLE_BYTES) -> list[Row]:
-    """The complete and sound rows of a table; one that is damaged counts as absent.
-
-    Args:
-        path: of the table.
-        columns: that are wanted, each with what makes a value of its cells, or raises ValueError.
-        size: of the part, at its end, that is read; in bytes.
+def rows(path: Path, wanted: tables.Columns, size: int = disk.TABLE_BYTES) -> list[Row]:
+    """The complete and sound rows of a table, or of those in its last bytes.
 
     Raises:
-        OSError: if it cannot be read.
-        ValueError: if it lacks one of the columns.
+        OSError, ValueError: if it cannot be read, or lacks one of the columns.
     """
-    with disk.open_to_read(path, disk.TABLE_BYTES) as file:
-        header = _cells(file.readline())
-        first = file.tell()
-        begin = file.seek(max(first, file.seek(0, 2) - size))
-        lines = file.read().split(b"\n")[begin > first : -1]  # the others may have lost a part
-    if header and not set(columns) <= set(header):
-        raise ValueError(f"{path} has other columns")
-    found = []
-    for cells in map(_cells, lines):
-        if len(cells) == len(header):
-            row = dict(zip(header, cells, strict=True))
-            with contextlib.suppress(ValueError):
-                found.append({name: parse(row[name]) for name, parse in columns.items()})
-    return found
-
-
-def _cells(line: bytes) -> list[str]:
-    """Of one line by itself, so that a stray quotation mark takes no other with it."""
-    try:
-        return next(csv.reader([line.decode(errors="replace")]), [])
-    except csv.Error:
-        return []
+    found = list(tables.read(disk.read_ends(path, size), wanted))
+    if found and found[0][0] == 1:
+        raise ValueError(f"{path}: {found[0][1]}")
+    return [row for _, row in found if not isinstance(row, str)]

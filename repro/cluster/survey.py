@@ -19,6 +19,7 @@ from repro.cluster.evidence import Evidence
 from repro.cluster.slurm import Job, Queue, Queued
 from repro.cluster.submissions import UNANSWERED_SECONDS
 from repro.storage import lock, logs
+from repro.tables import Row
 
 STATES = ("running", "queued", "requeued", "stale", "missing", "dead", "done")
 STALE_SECONDS = 600.0  # a training touches its lock every minute
@@ -146,13 +147,13 @@ def _entry(places: list[Place], queue: Queue) -> Queued | None:
     return min(entries, key=lambda entry: entry.state not in _WORKING, default=None)
 
 
-def _failing(events: Sequence[evidence.Row]) -> str:
+def _failing(events: Sequence[Row]) -> str:
     failures = evidence.failures_in_a_row(events)
     said = [event["last_line"] for event in events if event["event"] == "failed"]
     return f"failed {failures} times in a row: {said[-1]}" if failures else ""
 
 
-def _ended(events: Sequence[evidence.Row], touched: float, queue_known: bool) -> bool:
+def _ended(events: Sequence[Row], touched: float, queue_known: bool) -> bool:
     """Whether the last job to have the run is over, and nobody has touched the run since."""
     if not events:
         return False

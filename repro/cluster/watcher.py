@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from repro import records
+from repro import records, tables
 from repro.cluster import evidence
 from repro.config import flags
 from repro.storage import done, logs
@@ -128,7 +128,7 @@ class Watcher:
         }
         try:
             with io.TextIOWrapper(disk.open_to_append(self._table), "utf-8", newline="") as file:
-                writer = csv.DictWriter(file, evidence.EVENTS, lineterminator="\n")
+                writer = csv.DictWriter(file, tables.EVENTS, lineterminator="\n")
                 if file.tell() == 0:
                     writer.writeheader()
                 writer.writerow(row)

@@ -152,6 +152,16 @@ def read_text(path: Path, most_bytes: int = SMALL_BYTES) -> str:
         return file.read(most_bytes).decode("utf-8-sig")
 
 
+def read_ends(path: Path, last_bytes: int = TABLE_BYTES) -> bytes:
+    """The first line of a regular file and those within its last bytes; see :func:`read_text`."""
+    with open_to_read(path, TABLE_BYTES) as file:
+        first = file.readline()
+        begin = file.seek(0, os.SEEK_END) - last_bytes
+        if file.seek(max(begin, len(first))) == begin:
+            file.readline()  # may have lost a part
+        return first + file.read()
+
+
 def items(folder: Path) -> list[Path]:
     """What is in a folder, sorted; nothing if it is not there.
 

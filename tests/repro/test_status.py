@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from command_line import executable, use
 
-from repro import config, records
+from repro import config, records, tables
 from repro.cluster import evidence, status, submissions, survey
 from repro.cluster.slurm import Queued
 from repro.games import GAMES
@@ -29,7 +29,7 @@ ELSEWHERE = {"host": "node-17", "pid": 4321, "since": "2026-01-02 03:04:05+00:00
 
 
 def write_table(path, rows):
-    columns = records.TABLES[path.name]
+    columns = tables.TABLES[path.name]
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n", restval="")
         writer.writeheader()
@@ -70,7 +70,7 @@ def note(suite, game, seed, *events):
     path = evidence.events_file(suite, game, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, evidence.EVENTS, lineterminator="\n", restval="")
+        writer = csv.DictWriter(file, tables.EVENTS, lineterminator="\n", restval="")
         writer.writeheader()
         for event, age in events:
             when = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=age)
@@ -326,6 +326,18 @@ def test_a_row_that_is_no_row_counts_as_absent(tmp_path, row):
     (run / "learning.csv").write_text("step,frames,frames_per_second\n1,4,50\n" + row)
     found = look(tmp_path)["pong", 0]
     assert (found.frames, found.frames_per_second, found.note) == (4, 50.0, "")
+
+
+def test_tables_that_an_editor_saved_say_the_same(tmp_path):
+    """With a mark before the first column, other line ends and capitals."""
+    run = begin(tmp_path, "pong", 0, evaluations=[(250_000, [1.0, 3.0]), (500_000, [5.0, 9.0])])
+    before = look(tmp_path)["pong", 0]
+    assert (before.last_score, before.frames_per_second) == (7.0, 1_000.0)
+    for name in ("learning.csv", "evaluations.csv"):
+        data = (run / name).read_bytes().replace(b"\n", b"\r\n").replace(b"True", b"TRUE")
+        (run / name).write_bytes(b"\xef\xbb\xbf" + data)
+    after = look(tmp_path)["pong", 0]
+    assert (after.last_score, after.frames, after.note) == (7.0, before.frames, before.note)
 
 
 def test_a_damaged_failure_json_still_says_that_the_run_was_given_up(tmp_path):
