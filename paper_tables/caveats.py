@@ -7,9 +7,9 @@ from paper_tables import reference
 from paper_tables.collect import Results
 from paper_tables.reading import Run
 from paper_tables.reference import FULL_LENGTH_FRAMES
-from paper_tables.rows import RANDOM
 from repro.games import GAMES
 from repro.system.disk import one_line
+from repro.tables import RANDOM
 
 # Settings that the random player has no use for, but its repeat: ledger row 26.
 _RANDOM_PLAYS = (

@@ -16,7 +16,8 @@ import pandas as pd
 from paper_tables.reading import Run, final_games, read_run
 from paper_tables.rows import Problem, UnsoundError, nothing
 from repro import config
-from repro.records import ASIDE, TABLES, RunDirectoryError
+from repro.records import ASIDE, RunDirectoryError
+from repro.tables import TABLES
 
 # Settings that may differ between runs that are compared: how far a run has to go is shown
 # beside its scores; the rest changes no result.

@@ -283,7 +283,7 @@ def training_curve(run: Path | str) -> Figure:
     game = read_json(run / "config.json")["game"]
     scores = reference.load("nature2015_scores")
     printed = scores.loc[game] if game in scores.index else None
-    games = pd.DataFrame(read_rows(run / "train_episodes.csv")).astype(float)
+    games = pd.DataFrame(read_rows(run / "train_episodes.csv", "frames", "return"))
     figure = style.sheet(80, 130)
     axes = figure.subplots()
     style.tidy(axes)

@@ -14,11 +14,12 @@ import pandas as pd
 from matplotlib.image import imread
 from numpy.typing import NDArray
 
-from paper_tables.rows import LARGEST_VALUE, Problem
+from paper_tables.rows import Problem
 from repro.config import check
 from repro.games import GAMES
 from repro.records import SCHEMA, RunDirectoryError, read_json
 from repro.system.disk import open_to_read
+from repro.tables import LARGEST_VALUE
 
 # More than any has, and no more than can be drawn.
 _MOST_BYTES = 1 << 28  # of a file: a million steps' values are less

@@ -8,17 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from paper_tables.rows import (
-    RANDOM,
-    Problem,
-    UnsoundError,
-    beyond,
-    read_evaluations,
-)
+from paper_tables.rows import Problem, UnsoundError, beyond, read_evaluations
 from repro.config import LARGEST, ConfigError, check, check_types, completed
 from repro.games import GAMES
 from repro.records import SCHEMA, RunDirectoryError, read_json
 from repro.storage import done as marker
+from repro.tables import RANDOM
 
 _FRAMES_PER_STEP = 4  # where a run does not say
 _PROVENANCE = {

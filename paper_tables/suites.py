@@ -8,9 +8,10 @@ from pathlib import Path
 from paper_tables.ablations import ABLATIONS, foreign, key_of
 from paper_tables.collect import NOTHING, NoRunError, Results, collect, protocol_mixture
 from paper_tables.render import counted
-from paper_tables.rows import RANDOM, Problem, learning_problems
+from paper_tables.rows import Problem, learning_problems
 from repro.records import RunDirectoryError
 from repro.system.disk import one_line
+from repro.tables import RANDOM
 
 
 class DamagedResultsError(RuntimeError):

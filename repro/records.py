@@ -33,39 +33,23 @@ import io
 import json
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from repro import tables
 from repro.system import disk
+from repro.tables import EVALUATIONS, TABLES, Row, some
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = 1
 ASIDE = ".set-aside-"  # in the name of a run directory that a new run took the place of
-TRAIN_EPISODES = ("step", "frames", "game", "return", "game_frames", "epsilon")
-EVALUATIONS = (
-    "kind", "weights", "step", "episode", "seed", "return", "frames", "truncated", "completed",
-)  # fmt: skip
-# What the original logged of each layer, every 10,000 steps (ledger row 31).
-LAYERS = ("convolution_1", "convolution_2", "convolution_3", "hidden", "output")
-STATISTICS = ("mean_abs_weight", "max_abs_weight", "mean_abs_gradient", "max_abs_gradient")
-LEARNING = (
-    "step", "frames", "updates", "epsilon", "loss", "mean_max_q", "v", "mean_abs_td_error",
-    *(f"{layer}_{statistic}" for layer in LAYERS for statistic in STATISTICS),
-    "frames_per_second",
-)  # fmt: skip
-LEARNING_BEFORE_0_2 = (*LEARNING[:6], LEARNING[-1])
-TABLES = {
-    "train_episodes.csv": TRAIN_EPISODES,
-    "evaluations.csv": EVALUATIONS,
-    "learning.csv": LEARNING,
-}
 VERIFIED = "verified.json"
 START_VALUES = "start_values.csv"
 _DEEPEST = 16  # a configuration has three levels; whoever walks through more runs out of stack
-_SOUND = re.compile(r"[\w.,+-]*", re.ASCII)  # numbers and names, as they are written here
+_WRITTEN = re.compile(rb"[\w.,+-]*")  # numbers and names, as they are written here
 
 
 class RunDirectoryError(RuntimeError):
@@ -121,16 +105,12 @@ class Table:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._columns = TABLES[path.name]
-        fresh = not path.exists() or path.stat().st_size == 0
-        if not fresh:
-            with disk.open_to_read(path, disk.TABLE_BYTES) as file:
-                header = tuple(file.readline().decode(errors="replace").rstrip("\n").split(","))
-            if header != self._columns:
-                raise RunDirectoryError(f"{path} has other columns than this version writes")
+        columns, there = tuple(TABLES[path.name]), _content(path)
+        if there and tables.header(there) != columns:
+            raise RunDirectoryError(f"{path} has other columns than this version writes")
         self._file = io.TextIOWrapper(disk.open_to_append(path), newline="")
-        self._writer = csv.DictWriter(self._file, self._columns, lineterminator="\n")
-        if fresh:
+        self._writer = csv.DictWriter(self._file, columns, lineterminator="\n")
+        if not there:
             self._writer.writeheader()
             self._file.flush()
 
@@ -184,13 +164,24 @@ def trim(
     if saved and not data.startswith(saved):
         aside = disk.set_aside(path) if path.exists() else path
         data = saved
-    end = len(saved or b"") or _header_bytes(path, data, saved is None)
-    *lines, _ = data[end:].split(b"\n") if end else [b""]
-    for line in lines:
-        row = _row(line, TABLES[path.name])
-        if row is None and saved is None:
-            raise _damaged(path, data[:end].count(b"\n") + 1)
-        if row is None or _is_later(row, step, final_step):
+    kinds = TABLES[path.name]
+    header = ",".join(kinds).encode() + b"\n"
+    end = len(saved or header)
+    if not saved and not data.startswith(header):
+        if saved is None and b"\n" in data:
+            raise RunDirectoryError(f"{path} has other columns than this version writes")
+        end = 0  # it was cut short, or need not be right
+    lines = data[end:].split(b"\n")[:-1] if end else []
+    place = some(kinds, *kinds.keys() & {"kind", "step"})
+    for line, (number, row) in zip(lines, tables.read(header + data[end:], place), strict=False):
+        if not _WRITTEN.fullmatch(line):
+            row = "it has what no row has"
+        if isinstance(row, str):
+            if saved is None:
+                raise _damaged(path, number, row)
+            break
+        own = final_step is not None and row.get("kind") == "final"
+        if row["step"] > (final_step if own else step):
             break
         end += len(line) + 1
     write_atomic(path, data[:end])
@@ -208,19 +199,22 @@ def sync_tables(path: Path) -> dict[str, bytes]:
     return {name: disk.read_bytes(path / name) for name in TABLES}
 
 
-def read_rows(path: Path | str) -> list[dict[str, str]]:
-    """Read the complete rows of a table.
+def read_rows(path: Path | str, *wanted: str) -> list[Row]:
+    """Read the complete rows of a table; of one that is not there, none.
+
+    Args:
+        path: of the table.
+        wanted: columns that are read [default all of them].
 
     Raises:
         RunDirectoryError: naming file and line, if a row is damaged.
     """
     path = Path(path)
-    lines = _whole_lines(path).read().encode().splitlines()
+    kinds = TABLES[path.name]
     rows = []
-    for number, line in enumerate(lines[1:], start=2):
-        row = _row(line, lines[0].decode().split(","))
-        if row is None:
-            raise _damaged(path, number)
+    for number, row in tables.read(_whole_lines(path), some(kinds, *(wanted or kinds))):
+        if isinstance(row, str):
+            raise _damaged(path, number, row)
         rows.append(row)
     return rows
 
@@ -228,51 +222,21 @@ def read_rows(path: Path | str) -> list[dict[str, str]]:
 def _content(path: Path) -> bytes:
     """Of a table; of none, nothing."""
     try:
-        return disk.read_bytes(path)
+        return tables.plain(disk.read_bytes(path))
     except FileNotFoundError:
         return b""
     except disk.ForeignFileError as error:
         raise RunDirectoryError(f"cannot read {path}: {disk.reason(error)}") from error
 
 
-def _header_bytes(path: Path, data: bytes, strict: bool) -> int:
-    """Length of the first line; 0 if it was cut short, or is damaged and need not be right."""
-    header = ",".join(TABLES[path.name]).encode() + b"\n"
-    if data.startswith(header):
-        return len(header)
-    if strict and b"\n" in data:
-        raise RunDirectoryError(f"{path} has other columns than this version writes")
-    return 0
-
-
-def _row(line: bytes, columns: Sequence[str]) -> dict[str, str] | None:
-    """The cells of a line, ``None`` if it is damaged."""
-    text = line.decode(errors="replace")
-    cells = text.split(",")
-    if len(cells) != len(columns) or not _SOUND.fullmatch(text):
-        return None
-    row = dict(zip(columns, cells, strict=True))
-    return row if row.get("step", "0").isdigit() else None
-
-
-def _is_later(row: Mapping[str, str], step: int, final_step: int | None) -> bool:
-    """Whether a row is of a later step."""
-    if final_step is not None and row.get("kind") == "final":
-        step = final_step
-    return int(row["step"]) > step
-
-
-def _damaged(path: Path, line: int) -> RunDirectoryError:
-    return RunDirectoryError(f"{path}, line {line}, is damaged; mend or remove the line")
-
-
-def _whole_lines(path: Path) -> io.StringIO:
+def _whole_lines(path: Path) -> bytes:
     """A table without its last line, if that was cut short: then it has no newline."""
-    try:
-        text = disk.read_bytes(path).decode(errors="replace")  # damage is found line by line
-    except OSError as error:
-        raise RunDirectoryError(f"cannot read {path}: {disk.reason(error)}") from error
-    return io.StringIO(text[: text.rfind("\n") + 1])
+    data = _content(path)
+    return data[: data.rfind(b"\n") + 1]
+
+
+def _damaged(path: Path, line: int, what: object) -> RunDirectoryError:
+    return RunDirectoryError(f"{path}, line {line}, is damaged ({what}); mend or remove the line")
 
 
 def earned(path: Path | str) -> list[str]:
@@ -319,7 +283,11 @@ def read_results(path: Path | str) -> "pd.DataFrame":
         if not table.exists() or seed is None:
             continue
         config = read_json(run / "config.json")
-        part = pd.read_csv(_whole_lines(table))
+        try:
+            part = tables.frame(_whole_lines(table), EVALUATIONS)
+        except (ValueError, OverflowError):
+            part = pd.DataFrame(read_rows(table), columns=list(EVALUATIONS))
+        part = part.astype({"kind": str, "weights": str})
         part.insert(0, "suite", run.parent.parent.name)
         part.insert(1, "game", config["game"])
         part.insert(2, "run_seed", int(seed.group(1)))

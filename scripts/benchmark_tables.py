@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from paper_tables import reference
-from repro import config, records
+from repro import config, records, tables
 from repro.games import GAMES
 from repro.storage import provenance
 from repro.system import terminal
@@ -68,7 +68,7 @@ def evaluations(generator: np.random.Generator, mean: float, sd: float) -> pd.Da
             "completed": True,
         }
     )
-    return table[list(records.EVALUATIONS)]
+    return table[list(tables.EVALUATIONS)]
 
 
 def main() -> int:

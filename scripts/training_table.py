@@ -10,7 +10,7 @@ import pandas as pd
 from paper_tables import render
 from paper_tables.caveats import caveats
 from paper_tables.collect import collect
-from repro.records import read_json, read_results, runs
+from repro.records import read_json, read_results, read_rows, runs
 from repro.system import terminal
 
 HEADER = """# How the trainings went
@@ -79,11 +79,12 @@ def periodic(results: pd.DataFrame) -> pd.DataFrame:
 
 def along_training(run: Path) -> pd.DataFrame:
     """Returns, loss and values of one run every 200,000 frames."""
-    learning = pd.read_csv(run / "learning.csv")
-    games = pd.read_csv(run / "train_episodes.csv")
+    logged = ("frames", "updates", "epsilon", "loss", "mean_max_q")
+    learning = pd.DataFrame(read_rows(run / "learning.csv", *logged))
+    games = pd.DataFrame(read_rows(run / "train_episodes.csv", "frames", "return"))
     rows = learning[learning["frames"] % EVERY_FRAMES == 0]
     returns = [games[games["frames"] <= at]["return"].tail(100).mean() for at in rows["frames"]]
-    found = rows[["frames", "updates", "epsilon", "loss", "mean_max_q"]].copy()
+    found = rows.copy()
     found.insert(0, "game", read_json(run / "config.json")["game"])
     found.insert(3, "return", returns)
     return found

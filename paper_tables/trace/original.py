@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from repro.records import LAYERS, STATISTICS
+from repro.tables import LAYERS, STATISTICS
 
 _FOLDER = Path(__file__).parents[1] / "reference" / "curves"
 FRAMES_PER_STEP = 4

@@ -15,7 +15,7 @@ from paper_tables.render import counted
 from paper_tables.trace import original
 from paper_tables.trace.rule import JUDGED_STEPS, Trace, quantities
 from repro.games import GAMES
-from repro.records import LAYERS
+from repro.tables import LAYERS
 
 _MILLIONS_PER_STEP = original.FRAMES_PER_STEP / 1e6
 _LEAST_STEPS = 100_000  # that are shown

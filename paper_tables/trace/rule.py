@@ -30,7 +30,7 @@ import pandas as pd
 
 from paper_tables.trace import original
 from paper_tables.trace.runs import Traced
-from repro.records import LAYERS
+from repro.tables import LAYERS
 
 Verdict = Literal["alike", "apart", "too short"]
 

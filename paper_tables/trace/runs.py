@@ -9,9 +9,10 @@ import pandas as pd
 from paper_tables.caveats import departures
 from paper_tables.collect import Results
 from paper_tables.reading import Run, read_setup
-from paper_tables.rows import RANDOM, UnsoundError, read_evaluations, read_learning
+from paper_tables.rows import UnsoundError, read_evaluations, read_learning
 from paper_tables.trace import original
 from repro.records import RunDirectoryError, runs
+from repro.tables import RANDOM
 
 
 @dataclass(frozen=True)

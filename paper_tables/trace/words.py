@@ -21,8 +21,8 @@ from paper_tables.trace.rule import (
 )
 from paper_tables.trace.runs import Traced
 from repro.games import GAMES
-from repro.records import LAYERS
 from repro.system.disk import one_line
+from repro.tables import LAYERS
 
 _LATE_ROWS = 8  # of the table, after the steps that are judged
 _NAMES = {

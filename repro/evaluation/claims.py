@@ -11,13 +11,11 @@ import numpy as np
 from repro import config, records
 from repro.config import LARGEST, Config, ConfigError
 from repro.evaluation import protocols
-from repro.records import RunDirectoryError
 from repro.storage import game_log
 from repro.storage.game_log import Key, Log, Record
 from repro.storage.run import Run, run_from
+from repro.tables import RANDOM
 
-RANDOM = "random"  # preset and weights of the random player
-_BOOLEANS = {"True": True, "False": False}
 _NAMED = 8  # games that one line names
 
 
@@ -86,23 +84,14 @@ def read_claims(path: Path) -> list[Claim]:
     Raises:
         RunDirectoryError: naming the line, if it is damaged.
     """
-    rows = records.read_rows(path) if path.exists() else []
-    if rows and set(rows[0]) != set(records.EVALUATIONS):
-        raise RunDirectoryError(f"{path}, line 1, has other columns than this version reads")
-    found = []
-    for line, row in enumerate(rows, start=2):
-        if row["kind"] != "final":
-            continue
-        try:
-            key = Key(row["weights"], int(row["step"]), int(row["episode"]))
-            claim = Claim(
-                line, key, int(row["seed"]), float(row["return"]), int(row["frames"]),
-                _BOOLEANS[row["truncated"]], _BOOLEANS[row["completed"]],
-            )  # fmt: skip
-        except (ValueError, KeyError) as error:
-            raise RunDirectoryError(f"{path}, line {line}, is damaged ({error})") from error
-        found.append(claim)
-    return found
+    return [
+        Claim(
+            line, Key(row["weights"], row["step"], row["episode"]), row["seed"], row["return"],
+            row["frames"], row["truncated"], row["completed"],
+        )
+        for line, row in enumerate(records.read_rows(path), start=2)
+        if row["kind"] == "final"
+    ]  # fmt: skip
 
 
 def row_problems(of: Subject, claims: Sequence[Claim]) -> Iterator[tuple[Claim, str]]:
@@ -126,7 +115,7 @@ def row_problems(of: Subject, claims: Sequence[Claim]) -> Iterator[tuple[Claim, 
                 f"game {episode} of {_network(claim.key)} has seed {claim.seed}, "
                 f"the run's own gives {seed}"
             )
-        elif not claim.completed or not math.isfinite(claim.score):
+        elif not claim.completed:
             what = f"game {episode} of {_network(claim.key)} was not played to its end"
         if what:
             yield claim, f"{of.table}, line {claim.line}: {what}"
@@ -206,10 +195,10 @@ def _best_step(table: Path) -> int | None:
     One in which no game ended has no score, and any that has is better.
     """
     returns: dict[int, list[float]] = {}
-    for row in records.read_rows(table) if table.exists() else ():
+    for row in records.read_rows(table):
         if row["kind"] == "periodic":
-            ended = [float(row["return"])] if row["completed"] == "True" else []
-            returns.setdefault(int(row["step"]), []).extend(ended)
+            ended = [row["return"]] if row["completed"] else []
+            returns.setdefault(row["step"], []).extend(ended)
     means = {step: float(np.mean(each)) if each else -math.inf for step, each in returns.items()}
     return max(means, key=lambda step: (means[step], -step), default=None)
 

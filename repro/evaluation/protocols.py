@@ -4,7 +4,6 @@ Knows nothing of networks: a player is a function from an observation to an
 action. Torch is not needed here.
 """
 
-import contextlib
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -243,24 +242,11 @@ def final_returns(table: Path, weights: str, step: int) -> list[float]:
     Raises:
         RunDirectoryError: naming file and line, if the table is damaged.
     """
-    key = {"kind": "final", "weights": weights, "step": str(step)}
-    rows = records.read_rows(table) if table.exists() else []
-    if rows and not {*key, "return"} <= rows[0].keys():
-        raise records.RunDirectoryError(f"{table}, line 1, lacks columns; restore the file")
     return [
-        _return(table, line, row["return"])
-        for line, row in enumerate(rows, start=2)
-        if key.items() <= row.items()
+        row["return"]
+        for row in records.read_rows(table, "kind", "weights", "step", "return")
+        if (row["kind"], row["weights"], row["step"]) == ("final", weights, step)
     ]
-
-
-def _return(table: Path, line: int, text: str) -> float:
-    with contextlib.suppress(ValueError):
-        if np.isfinite(value := float(text)):
-            return value
-    raise records.RunDirectoryError(
-        f"{table}, line {line}: the return {text!r} is no number; mend or remove the line"
-    )
 
 
 def describe(game: str, env: gym.Env[Any, Any]) -> dict[str, Any]:

@@ -14,12 +14,13 @@ from typing import Any
 from repro import records
 from repro.records import RunDirectoryError
 from repro.system import disk
+from repro.tables import TABLES
 
 NAME = "done.json"
 CONFIG = "config.json"  # has a digest of itself, for runs that are not finished
 WEIGHTS = ("best.safetensors", "last.safetensors")
 GROWING = ("evaluations.csv", "games.zst")  # `repro evaluate` adds to them
-SHOWN = (CONFIG, *records.TABLES, "games.zst")  # what is made of a run without a network
+SHOWN = (CONFIG, *TABLES, "games.zst")  # what is made of a run without a network
 FILES = (*SHOWN, *WEIGHTS)
 SCORED = (CONFIG, *GROWING, NAME)  # what a score rests on
 _REMEDY = "restore it, or repeat the command that made the run: it writes this file again"

@@ -10,7 +10,7 @@ import dataclasses
 import json
 import math
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -19,6 +19,7 @@ import zstandard
 
 from repro.records import RunDirectoryError, read_rows, write_atomic
 from repro.system import disk
+from repro.tables import Row
 
 NAME = "games.zst"
 SCHEMA = 1
@@ -137,7 +138,7 @@ def trim(folder: Path) -> None:
     """
     path, table = folder / NAME, folder / "evaluations.csv"
     log = read(path)
-    rows = final_keys(read_rows(table)) if table.exists() else set()
+    rows = final_keys(read_rows(table, "kind", *Key._fields))
     if log.damage and not log.cut and not rows <= {record.key for record in log.records}:
         raise RunDirectoryError(
             f"{log.damage}; restore the file, or remove it: its games then cannot be verified"
@@ -146,12 +147,10 @@ def trim(folder: Path) -> None:
         _rewrite(path, log, rows)
 
 
-def final_keys(rows: Collection[Mapping[str, str]]) -> set[Key]:
+def final_keys(rows: Collection[Row]) -> set[Key]:
     """Which final games the rows of evaluations.csv are of."""
     return {
-        Key(row["weights"], int(row["step"]), int(row["episode"]))
-        for row in rows
-        if row["kind"] == "final" and row["episode"].isdigit()
+        Key(row["weights"], row["step"], row["episode"]) for row in rows if row["kind"] == "final"
     }
 
 

@@ -10,6 +10,7 @@ from repro.storage import checkpoint, done, game_log, weights_file
 from repro.storage.directory import RunDirectory
 from repro.storage.run import Run
 from repro.system.signals import Stop
+from repro.tables import TABLES
 
 
 def conclude(run: Run, place: RunDirectory, agent: Agent, scoring: Scoring) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def complete(run: Run, place: RunDirectory, device: str, stop: Stop) -> dict[str
     try:
         agent = experiment.make_agent(run, envs.train, device)
         _refuse_unfinished(run, place, agent)
-        for name in records.TABLES:
+        for name in TABLES:
             records.trim(place.path / name, run.config.steps)
         game_log.trim(place.path)
         scoring = Scoring(

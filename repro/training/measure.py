@@ -9,8 +9,8 @@ from repro import targets
 from repro.agent import Agent
 from repro.learner import clipped
 from repro.networks import path, tensor
-from repro.records import LAYERS, STATISTICS
 from repro.replay import Batch
+from repro.tables import LAYERS, STATISTICS
 
 _DIGITS = 6  # as many as the original wrote
 
@@ -51,7 +51,7 @@ def layers(network: nn.Module) -> dict[str, float]:
 
     Returns:
         ``"<layer>_<statistic>"`` to number, layers from the input on named as in
-        :data:`repro.records.LAYERS`: of the Nature CNN all, of other networks the last ones, of a
+        :data:`repro.tables.LAYERS`: of the Nature CNN all, of other networks the last ones, of a
         dueling one those of its advantages.
         Gradients are the latest minibatch's; without one, there are none.
     """

@@ -17,6 +17,7 @@ from repro.storage import checkpoint, game_log, provenance, weights_file
 from repro.storage.directory import RunDirectory
 from repro.storage.run import Run
 from repro.system.signals import Interrupted, Stop
+from repro.tables import TABLES
 from repro.training import completion, nonfinite, trackers
 from repro.training.best import Best
 from repro.training.progress import ProgressTracker
@@ -248,7 +249,7 @@ class Training:
     def _go_back(self, tables: dict[str, NDArray[np.uint8]]) -> None:
         """Undo in the directory what was done after the checkpoint: it will be done again."""
         step = self._loop.step
-        for name in records.TABLES:
+        for name in TABLES:
             path = self._path / name
             last_step = self._best.evaluated_step if name == "evaluations.csv" else step
             aside = records.trim(path, last_step, step, tables[name].tobytes() if tables else b"")

@@ -12,8 +12,8 @@ from repro import optim
 from repro.agent import Agent
 from repro.config import Config
 from repro.loop import Loop
-from repro.records import TABLES
 from repro.storage.nested import Maybe, check
+from repro.tables import TABLES
 
 _BYTES = np.zeros(1, np.uint8)
 _GAME = {

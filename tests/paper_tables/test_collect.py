@@ -6,7 +6,8 @@ import pytest
 
 from paper_tables.collect import collect, protocol_mixture
 from paper_tables.rows import learning_problems
-from repro.records import LEARNING, RunDirectoryError
+from repro.records import RunDirectoryError
+from repro.tables import LEARNING
 
 
 def problems(results):
@@ -79,7 +80,7 @@ GOOD = "final,best,1000,7,7,1.5,900,False,True"
         ("final,best,1000,7,7,1.5,900,no,True", "truncated 'no' is neither"),
         ("", "0 cells"),
         ("final,best,1000,7,7,-2_1.0,900,False,True", "return '-2_1.0' is not a finite number"),
-        ("final,best,1000,0000,7,1.5,900,False,True", "game 0000 of this evaluation is there"),
+        ("final,best,1000,0000,7,1.5,900,False,True", "game 0 of this evaluation is there"),
         (f"final,best,1000,{'9' * 400},7,1.5,900,False,True", "is not a whole number"),
         ("final,best,1000,\u0667,7,1.5,900,False,True", "is not a whole number"),
     ],

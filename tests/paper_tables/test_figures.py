@@ -20,6 +20,7 @@ from paper_tables import curves, figures, reference, style
 from paper_tables.collect import collect
 from repro import records
 from repro.games import GAMES, UnknownGameError
+from repro.tables import EVALUATIONS, LEARNING
 
 STEPS = (250_000, 500_000, 750_000)
 PRINTED = reference.load("nature2015_scores")
@@ -45,13 +46,13 @@ def write_run(suite, game, seed, means, final=(), values=(), frames=3_000_000, r
         ["final", "best", STEPS[-1], episode, 1, score, 100, False, True]
         for episode, score in enumerate(final)
     ]
-    write(folder / "evaluations.csv", records.EVALUATIONS, rows)
+    write(folder / "evaluations.csv", EVALUATIONS, rows)
     blank = [""] * 22  # V, TD error, layers
     learning = [
         [10_000 * n, 40_000 * n, 0, 1.0, "", value, *blank, 600]
         for n, value in enumerate(values, start=1)
     ]
-    write(folder / "learning.csv", records.LEARNING, learning)
+    write(folder / "learning.csv", LEARNING, learning)
     if final:
         done = {
             "weights": "best",
@@ -209,7 +210,9 @@ def test_games_that_are_none_of_the_49_are_refused(suite):
 def test_a_damaged_learning_file_is_named(suite):
     path = suite / "pong" / "seed-0" / "learning.csv"
     path.write_text(path.read_text().replace("0.25", "abc"))
-    with pytest.raises(records.RunDirectoryError, match=r"learning\.csv is damaged") as caught:
+    with pytest.raises(
+        records.RunDirectoryError, match=r"learning\.csv, line 2, is damaged"
+    ) as caught:
         curves.training_progress(collect(suite), ["pong"])
     assert "\n" not in str(caught.value)
 

@@ -169,7 +169,7 @@ def damaged(name, text):
         (damaged("learning.csv", "nonsense\n"), "learning.csv, line"),
         (damaged("learning.csv", "210000,,,,,," + "nan," * 22 + "\n"), "not a finite number"),
         (damaged("learning.csv", "210000,,,,,," + "1e300," * 22 + "\n"), "beyond any"),
-        (damaged("learning.csv", "9" * 30 + "," * 28 + "\n"), "learning.csv is damaged"),
+        (damaged("learning.csv", "9" * 30 + "," * 28 + "\n"), "is not a whole number"),
         (damaged("learning.csv", "20000" + "," * 28 + "\n"), "rows of one step twice"),
         (damaged("evaluations.csv", "nonsense\n"), "evaluations.csv, line 2"),
     ],

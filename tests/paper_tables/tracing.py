@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from paper_tables import reference
-from repro.records import LEARNING
+from repro.tables import LEARNING
 
 CURVES = Path(reference.__file__).parent / "reference" / "curves"
 LAYERS = ("convolution_1", "convolution_2", "convolution_3", "hidden", "output")

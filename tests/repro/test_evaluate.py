@@ -133,7 +133,7 @@ def test_final_returns_are_those_of_the_weights_and_step_asked_for(tmp_path):
     lines += ["final,best,800,0,9,4.0,40,False,True", "final,best,700,1,9,-5.0,40,False,True"]
     table.write_text("\n".join(lines) + "\n")
     assert protocols.final_returns(table, "best", 700) == [1.5, -5.0]
-    assert protocols.final_returns(tmp_path / "none.csv", "best", 700) == []
+    assert protocols.final_returns(tmp_path / "none" / "evaluations.csv", "best", 700) == []
 
 
 @pytest.mark.parametrize("text", ["abc", "", "nan", "1e999"])

@@ -13,6 +13,7 @@ import pytest
 
 from repro import records
 from repro.system import disk
+from repro.tables import EVALUATIONS
 from tests.repro.small import StopAt, assert_one_line, go, make_run
 
 LOCK_BYTES = 200  # what a lock says is less; anything else is more
@@ -98,7 +99,7 @@ def test_a_row_that_cannot_be_written_names_its_table(tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (size + 3, before[1]))
     try:
         with pytest.raises(disk.UnwritableError, match=f"{table.path} cannot be written"):
-            table.append(dict.fromkeys(records.EVALUATIONS, 1))
+            table.append(dict.fromkeys(EVALUATIONS, 1))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     table.close()

@@ -8,7 +8,7 @@ import torch
 
 from repro.agent import Agent
 from repro.config import preset
-from repro.records import LAYERS
+from repro.tables import LAYERS
 from repro.training import measure
 from tests.repro.batches import batch_of
 

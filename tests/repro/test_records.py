@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from repro import records
+from repro import records, tables
 from repro.records import RunDirectoryError, Table
 
 EVALUATIONS = "kind,weights,step,episode,seed,return,frames,truncated,completed"
@@ -30,7 +30,7 @@ def learning_lines(*steps):
 
 
 def learning_row(step, **values):
-    row = dict.fromkeys(records.LEARNING)
+    row = dict.fromkeys(tables.LEARNING)
     return row | {"step": step, "frames": 4 * step, **values}
 
 
@@ -112,8 +112,8 @@ def test_the_columns_of_every_table():
         "train_episodes.csv": ("step", "frames", "game", "return", "game_frames", "epsilon"),
         "evaluations.csv": tuple(EVALUATIONS.split(",")),
         "learning.csv": tuple(HEADER.strip().split(",")),
-    } == records.TABLES
-    assert len(records.LEARNING) == 6 + 2 + 5 * 4 + 1
+    } == {name: tuple(columns) for name, columns in tables.TABLES.items()}
+    assert len(tables.LEARNING) == 6 + 2 + 5 * 4 + 1
 
 
 def test_a_table_with_other_columns_is_refused(tmp_path):
@@ -161,14 +161,15 @@ def test_final_rows_stay_unless_they_follow_a_row_that_is_dropped(tmp_path):
     assert path.read_bytes() == whole
     records.trim(path, 10)  # what comes after will be made again, in this order
     assert [(one["kind"], one["step"]) for one in records.read_rows(path)] == [
-        ("periodic", "10"), ("final", "10"),
+        ("periodic", 10), ("final", 10),
     ]  # fmt: skip
 
 
 def test_final_rows_have_a_limit_of_their_own(tmp_path):
     """A training without periodic evaluations scores its last network: step 30, none before."""
     path = tmp_path / "evaluations.csv"
-    row = dict.fromkeys(records.EVALUATIONS, 0) | {"kind": "final", "step": 30}
+    row = dict.fromkeys(tables.EVALUATIONS, 0) | {"kind": "final", "weights": "last", "step": 30}
+    row |= {"truncated": False, "completed": True}
     table = records.Table(path)
     table.append(row)
     table.close()
@@ -200,7 +201,7 @@ def test_trim_mends_a_header_cut_short_and_makes_no_file(tmp_path):
     table = Table(path)
     table.append(learning_row(10))
     table.close()
-    assert [row["step"] for row in records.read_rows(path)] == ["10"]
+    assert records.read_rows(path, "step") == [{"step": 10}]
 
 
 def test_trimmed_rows_come_again_without_a_trace(tmp_path):
@@ -217,6 +218,60 @@ def test_trimmed_rows_come_again_without_a_trace(tmp_path):
     records.trim(path, 20)
     write(30, 40)
     assert path.read_bytes() == whole
+
+
+EDITED = {
+    "mark": lambda data: b"\xef\xbb\xbf" + data,
+    "line ends": lambda data: data.replace(b"\n", b"\r\n"),
+    "capitals": lambda data: data.replace(b"True", b"TRUE").replace(b"False", b"false"),
+    "quotation marks": lambda data: data.replace(b"best", b'"best"'),
+}
+
+
+@pytest.mark.parametrize("edit", EDITED.values(), ids=EDITED)
+def test_a_table_that_an_editor_saved_has_the_same_rows(tmp_path, edit):
+    run = make_run(tmp_path, "pong", 0, [evaluation("final", 10, game).strip() for game in (0, 1)])
+    path = run / "evaluations.csv"
+    rows, results = records.read_rows(path), records.read_results(tmp_path)
+    assert rows[1] == {
+        "kind": "final", "weights": "best", "step": 10, "episode": 1, "seed": 1, "return": 2.0,
+        "frames": 3, "truncated": False, "completed": True,
+    }  # fmt: skip
+    path.write_bytes(edit(path.read_bytes()))
+    assert records.read_rows(path) == rows
+    assert records.read_results(tmp_path).equals(results)
+
+
+@pytest.mark.parametrize("edit", ["mark", "line ends"])
+def test_a_table_that_an_editor_saved_is_as_it_was_once_it_is_trimmed(tmp_path, edit):
+    path = tmp_path / "learning.csv"
+    whole = (HEADER + learning_lines(10, 20)).encode()
+    for saved in (None, whole):
+        path.write_bytes(EDITED[edit](whole))
+        assert records.trim(path, 20, 20, saved) is None
+        assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    ("cell", "what"),
+    [
+        ("return", "return 'x' is not a finite number, or beyond any score"),
+        ("kind", "kind 'x' is none of periodic, final"),
+        ("truncated", "truncated 'x' is neither True nor False"),
+        ("frames", "frames 'x' is not a whole number"),
+    ],
+)
+def test_a_cell_that_is_none_of_its_column_is_named(tmp_path, cell, what):
+    cells = dict(
+        zip(EVALUATIONS.split(","), evaluation("final", 10).strip().split(","), strict=True)
+    )
+    bad = ",".join((cells | {cell: "x"}).values())
+    path = make_run(tmp_path, "pong", 0, [evaluation("final", 10).strip(), bad]) / "evaluations.csv"
+    for call in (lambda: records.read_rows(path), lambda: records.read_results(tmp_path)):
+        with pytest.raises(RunDirectoryError, match=rf"line 3, is damaged \({what}\); mend"):
+            call()
+    others = [name for name in cells if name != cell]
+    assert len(records.read_rows(path, *others)) == 2
 
 
 # --- what a checkpoint knows of a table ------------------------------------------------
@@ -336,9 +391,11 @@ def test_numbers_as_python_writes_them_are_read(tmp_path):
     path = tmp_path / "learning.csv"
     table = Table(path)
     table.append(learning_row(10, loss=1e-7, epsilon=-0.5, mean_max_q=float("-inf")))
-    table.append(learning_row(20, loss=float("nan"), epsilon=1e22, mean_max_q=np.float32(0.1)))
+    table.append(learning_row(20, loss=np.float32(0.5), epsilon=1e22, mean_max_q=float("nan")))
     table.close()
-    assert [row["loss"] for row in records.read_rows(path)] == ["1e-07", "nan"]
+    assert records.read_rows(path, "loss") == [{"loss": 1e-7}, {"loss": 0.5}]
+    with pytest.raises(RunDirectoryError, match=r"line 2, is damaged \(mean_max_q '-inf' is not a"):
+        records.read_rows(path, "mean_max_q")
     whole = path.read_bytes()
     records.trim(path, 20)
     assert path.read_bytes() == whole
