@@ -234,8 +234,7 @@ def test_departures_that_the_printed_table_does_not_list_are_said_too(suite):
 
 def test_the_released_settings_are_those_of_the_preset():
     """Of every field that bears on results; so none can be forgotten."""
-    free = {"frames", "log_every_steps", "checkpoint_every_steps", "heldout_states"}
-    free |= {"checkpoint_dir", "keep_checkpoint"}
+    free = {"frames", "heldout_states", *(name.split(".")[1] for name in config.free())}
     preset = config.to_dict(config.preset("nature"))
     expected = {
         f"{part}.{name}": json.loads(json.dumps(value))
