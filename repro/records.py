@@ -33,6 +33,7 @@ import io
 import json
 import os
 import re
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,6 +97,8 @@ def _inside(value: Any) -> Collection[Any]:
 class Table:
     """A CSV file of the run directory, appended to row by row.
 
+    Who edits it meanwhile gets a copy: the file is put back as it was written.
+
     Args:
         path: the file; its name decides the columns.
 
@@ -108,11 +111,13 @@ class Table:
         columns, there = tuple(TABLES[path.name]), _content(path)
         if there and tables.header(there) != columns:
             raise RunDirectoryError(f"{path} has other columns than this version writes")
-        self._file = io.TextIOWrapper(disk.open_to_append(path), newline="")
-        self._writer = csv.DictWriter(self._file, columns, lineterminator="\n")
+        self._file = disk.open_to_append(path)
+        self._text = io.StringIO()
+        self._writer = csv.DictWriter(self._text, columns, lineterminator="\n")
+        self._written, self._seen = there, disk.state(path)
         if not there:
             self._writer.writeheader()
-            self._file.flush()
+            self._write()
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Write one row and flush it.
@@ -120,9 +125,39 @@ class Table:
         Raises:
             UnwritableError: if it cannot be written.
         """
+        self.put_back()
         with disk.writing(self.path):
             self._writer.writerow(row)
-            self._file.flush()
+            self._write()
+
+    def _write(self) -> None:
+        data = self._text.getvalue().encode()
+        self._text.seek(0)
+        self._text.truncate()
+        self._file.write(data)
+        self._file.flush()
+        self._written += data
+        self._seen = disk.state(self.path)
+
+    def put_back(self) -> None:
+        """Make the file what was written, if somebody changed it; theirs gets another name.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        if disk.state(self.path) == self._seen or not self.path.parent.is_dir():
+            return
+        if not self.path.exists() or disk.read_bytes(self.path) != self._written:
+            aside = disk.set_aside(self.path).name if self.path.exists() else "gone"
+            write_atomic(self.path, self._written)
+            self._file.close()
+            self._file = disk.open_to_append(self.path)
+            print(
+                f"repro: {self.path} was changed while it is written; put back, what was there is "
+                f"now {aside}",
+                file=sys.stderr,
+            )
+        self._seen = disk.state(self.path)
 
     def close(self) -> None:
         """Flush to the disk and close."""
@@ -186,17 +221,6 @@ def trim(
         end += len(line) + 1
     write_atomic(path, data[:end])
     return aside
-
-
-def sync_tables(path: Path) -> dict[str, bytes]:
-    """See the rows of a run on the disk before what says that they are there: power may fail.
-
-    Returns:
-        What each table holds.
-    """
-    for name in TABLES:
-        disk.sync(path / name)
-    return {name: disk.read_bytes(path / name) for name in TABLES}
 
 
 def read_rows(path: Path | str, *wanted: str) -> list[Row]:

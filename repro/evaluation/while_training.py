@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,18 +22,22 @@ class Scoring:
         run: which training.
         envs: its environments.
         agent: plays with the weights that it has when asked.
-        path: of evaluations.csv.
+        table: evaluations.csv.
         check: called before every step with the share of the evaluation that is played; may
             raise, to stop.
     """
 
     def __init__(
-        self, run: Run, envs: Environments, agent: Agent, path: Path, check: Callable[[float], None]
+        self,
+        run: Run,
+        envs: Environments,
+        agent: Agent,
+        table: Table,
+        check: Callable[[float], None],
     ) -> None:
         self._run = run
         self._envs = envs
-        self._path = path
-        self._table = Table(path)
+        self._table, self._path = table, table.path
         self._check = check
         self._play = agent.player(run.config.training.eval_epsilon)
         self._step, self._games = 0, list[protocols.Game]()  # of the last periodic evaluation

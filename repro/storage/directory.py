@@ -12,6 +12,7 @@ from repro.records import ASIDE, SCHEMA, RunDirectoryError, Table, read_json, wr
 from repro.storage import done
 from repro.storage.lock import Lock
 from repro.system import disk
+from repro.tables import TABLES
 
 _LENGTH = "config.training.frames"
 _NOT_EARNED = {"config.json", "provenance.json", "failure.json"}
@@ -34,6 +35,7 @@ class RunDirectory:
         self.path = path
         self.identity = {"schema": SCHEMA, **identity}
         self._lock = Lock(path)
+        self._tables: list[Table] = []
 
     def __enter__(self) -> "RunDirectory":
         """Lock the directory, make sure that it is ours, clear what a killed writer left."""
@@ -122,7 +124,21 @@ class RunDirectory:
 
     def table(self, name: str) -> Table:
         """Open one of the CSV files for appending."""
-        return Table(self.path / name)
+        made = Table(self.path / name)
+        self._tables.append(made)
+        return made
+
+    def sync_tables(self) -> dict[str, bytes]:
+        """See every row on the disk before what says that it is there: power may fail.
+
+        Returns:
+            What each table holds, which is what was written.
+        """
+        for table in self._tables:
+            table.put_back()
+        for name in TABLES:
+            disk.sync(self.path / name)
+        return {name: disk.read_bytes(self.path / name) for name in TABLES}
 
 
 def _free_name(path: Path) -> Path:

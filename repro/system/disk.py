@@ -62,6 +62,18 @@ def writing(path: Path) -> Iterator[None]:
         raise UnwritableError(error.errno, what, str(path)) from error
 
 
+def state(path: Path) -> tuple[int, int, int] | None:
+    """What changes if a file does: which it is, its length, when it was written; ``None`` of none.
+
+    A change within the clock's tick that leaves the length alone is not seen.
+    """
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def reason(error: Exception) -> str:
     """What went wrong, without the number and the path that an OSError has in its text."""
     return str(getattr(error, "strerror", None) or error)

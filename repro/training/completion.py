@@ -25,7 +25,7 @@ def conclude(run: Run, place: RunDirectory, agent: Agent, scoring: Scoring) -> d
     step = weights_file.load(place.path / f"{weights}.safetensors", agent.network)
     result = scoring.final(weights, step)
     place.verify()  # hours later: the games must be ours
-    records.sync_tables(place.path)
+    place.sync_tables()
     frames = run.config.steps * run.config.frames_per_step
     score = {"frames": frames, "weights": weights, "weights_step": step, **result}
     return done.write(place.path, score)
@@ -49,7 +49,7 @@ def complete(run: Run, place: RunDirectory, device: str, stop: Stop) -> dict[str
             records.trim(place.path / name, run.config.steps)
         game_log.trim(place.path)
         scoring = Scoring(
-            run, envs, agent, place.path / "evaluations.csv",
+            run, envs, agent, place.table("evaluations.csv"),
             lambda _: stop.check(run.config.steps),
         )  # fmt: skip
         try:

@@ -94,9 +94,8 @@ class Training:
         """Make those who watch; their tables are as they were at the checkpoint."""
         run, place, frames_per_step = self._run, self._place, self._run.config.frames_per_step
         self._scoring = Scoring(
-            run, envs, self._agent, self._path / "evaluations.csv",
-            self._while_scoring,
-        )  # fmt: skip
+            run, envs, self._agent, place.table("evaluations.csv"), self._while_scoring
+        )
         self._closing.callback(self._scoring.close)
         episodes = trackers.EpisodeTracker(place.table("train_episodes.csv"), frames_per_step)
         self._learning = trackers.LearningTracker(
@@ -158,7 +157,7 @@ class Training:
             made = nonfinite.dump(self._path, self._run.identity(), self._loop, str(error))
             raise NonFiniteError(f"{error}; the minibatch that led there is {made}") from error
         self._place.verify()
-        records.sync_tables(self._path)
+        self._place.sync_tables()
         weights_file.save(self._path / "last.safetensors", self._agent.network, steps)
         keeps = self._run.config.training.keep_checkpoint
         self._save(with_replay=keeps)
@@ -221,7 +220,7 @@ class Training:
             return
         self._learning.pause()
         self._place.verify()
-        tables = records.sync_tables(self._path)
+        tables = self._place.sync_tables()
         state = {name: one.state() for name, one in self._participants.items()}
         state["tables"] = {name: np.frombuffer(data, np.uint8) for name, data in tables.items()}
         self._checkpoints.save(step, state, self._memory if with_replay else None)

@@ -247,6 +247,20 @@ def test_a_directory_removed_while_training_is_noticed_and_not_made_again(tmp_pa
 
 
 @pytest.mark.slow
+def test_a_table_edited_under_a_training_costs_no_row(whole, tmp_path):
+    """An editor puts another file in its place, into which the training does not write."""
+    process = start(tmp_path, "--seed", 1, network="linear")
+    path = tmp_path / "breakout" / "seed-1"
+    wait_for_step(process, path, 60)
+    beside = path / "mine.csv"
+    beside.write_text((path / "learning.csv").read_text().replace("30,120", "30,9990"))
+    beside.rename(path / "learning.csv")
+    _, err = process.communicate()
+    assert process.returncode == 0
+    assert_one_line(err, "learning.csv was changed", "learning.csv.damaged")
+    assert_same_run(path, whole)
+
+
 def test_a_second_process_is_told_of_the_first(tmp_path):
     """The first has work for years, and stands still meanwhile."""
     path, endless = records.run_path(tmp_path, "breakout", SEED), SHORT | {"frames": 4 * 10**10}

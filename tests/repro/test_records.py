@@ -107,6 +107,52 @@ def test_rows_are_on_the_disk_as_they_are_made(tmp_path):
     table.close()
 
 
+def save_as_an_editor(path, data):
+    """Written beside and renamed over, as most editors do."""
+    beside = path.with_name("beside")
+    beside.write_bytes(data)
+    beside.rename(path)
+
+
+EDITS = {
+    "in place": lambda path, data: path.write_bytes(data),
+    "by an editor": save_as_an_editor,
+    "emptied": lambda path, data: path.write_bytes(b""),
+    "removed": lambda path, data: path.unlink(),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
+def test_a_table_that_is_edited_while_it_is_written_is_put_back(tmp_path, capsys, edit):
+    path, whole = tmp_path / "edited" / "learning.csv", tmp_path / "whole" / "learning.csv"
+    pair = []
+    for one in (path, whole):
+        one.parent.mkdir()
+        pair.append(Table(one))
+        pair[-1].append({"step": 10, "frames": 40, "updates": 0})
+    edit(path, path.read_bytes().replace(b"10,40", b"10,410"))
+    theirs = path.read_bytes() if path.exists() else None
+    for table in pair:
+        table.append({"step": 20, "frames": 80, "updates": 1})
+        table.close()
+    assert path.read_bytes() == whole.read_bytes()
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert str(path) in err
+    if theirs is not None:
+        assert path.with_name("learning.csv.damaged").read_bytes() == theirs
+
+
+def test_a_table_that_was_only_touched_stays_as_it_is(tmp_path, capsys):
+    table = Table(tmp_path / "learning.csv")
+    os.utime(table.path, (1, 1))
+    table.append({"step": 10, "frames": 40, "updates": 0})
+    table.close()
+    assert len(table.path.read_text().splitlines()) == 2
+    assert [item.name for item in tmp_path.iterdir()] == ["learning.csv"]
+    assert capsys.readouterr().err == ""
+
+
 def test_the_columns_of_every_table():
     assert {
         "train_episodes.csv": ("step", "frames", "game", "return", "game_frames", "epsilon"),
