@@ -4,6 +4,7 @@ import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -20,6 +21,8 @@ from repro.system.disk import read_text, reason
 
 _LINES = ("-", "--", "-.", ":")
 _NAME = "study"  # of the files
+_POINTS = "points.csv"  # every number that they are made of
+_COLUMNS = ("configuration", "game", "seed", "frames", "kind", "value", "commit")
 
 
 @dataclass(frozen=True)
@@ -58,17 +61,30 @@ class Row:
 
 
 def show(study: Study, folder: Path, write: bool = True) -> str:
-    """Tabulate what is in a study's folder; write study.md, .csv, .svg and .png there.
+    """Tabulate a study; write points.csv, study.md, .csv, .svg and .png into its folder.
+
+    Args:
+        study: what was compared.
+        folder: of its runs, or, where they are not kept, of its points.csv.
+        write: whether to write, too.
 
     Returns:
         The table, and where the files are.
 
     Raises:
         NoRunError: if nothing of the study is there.
+        RunDirectoryError: if points.csv is damaged.
     """
-    rows = read(study, folder)
+    points = gather(study, folder)
+    if points.empty and (folder / _POINTS).exists():
+        points = _read(folder / _POINTS)
+    if not (points["kind"] == "final").any():
+        raise collect.NoRunError(f"no run of the study {study.name} is finished below {folder}")
+    rows = summarise(study, points)
     table = tabulate(study, rows)
     if write:
+        text = points.to_csv(index=False, lineterminator="\n")
+        write_atomic(folder / _POINTS, text.encode())
         write_atomic(folder / f"{_NAME}.csv", csv(table).encode())
         write_atomic(folder / f"{_NAME}.md", markdown(table).encode())
         style.save(draw(study, rows), folder, _NAME)
@@ -76,65 +92,79 @@ def show(study: Study, folder: Path, write: bool = True) -> str:
     return f"{table.title}\n\n{grid(table)}\n{notes}\n{folder / _NAME}.md, .csv, .svg and .png"
 
 
-def read(study: Study, folder: Path) -> list[Row]:
-    """Read what there is of each configuration and game; unfinished runs are left out."""
+def gather(study: Study, folder: Path) -> pd.DataFrame:
+    """Read every finished run of a study.
+
+    Returns:
+        A row per number: ``configuration``, ``game``, ``seed``, ``frames``, ``kind`` (periodic or
+        final, a mean raw return; expected or collected, see
+        :mod:`repro.evaluation.start_values`), ``value``, and the ``commit`` that made it.
+    """
+    found: list[tuple[Any, ...]] = []
+    for cell in study.cells:
+        try:
+            whole = collect.collect(folder / cell.folder)
+        except collect.NoRunError:
+            continue
+        for results in (whole, whole.others or collect.NOTHING):
+            finals, periodic = results.final_scores(), results.periodic()
+            for number, run in enumerate(results.runs):
+                if not run.finished or run.game not in study.games:
+                    continue
+                commit = str(run.provenance.get("commit") or "")
+                whose = (cell.title, run.game, run.seed)
+                for _, one in periodic[periodic["run"] == number].iterrows():
+                    frames = int(one["step"]) * run.frames_per_step
+                    found.append((*whose, frames, "periodic", one["mean"], commit))
+                values = {"final": finals.loc[finals["run"] == number, "return"].mean()}
+                if (file := run.path / START_VALUES).exists():
+                    values |= _start_values(file)
+                for kind, value in values.items():
+                    found.append((*whose, run.train_frames, kind, value, commit))
+    return pd.DataFrame(found, columns=_COLUMNS)
+
+
+def summarise(study: Study, points: pd.DataFrame) -> list[Row]:
+    """A row per configuration and game, of its longest runs."""
     rows = []
     for cell in study.cells:
-        suite = folder / cell.folder
-        try:
-            whole = collect.collect(suite)
-        except collect.NoRunError:
-            whole = collect.NOTHING
         for game in study.games:
-            rows.append(_row(study, cell.title, game, whole))
-    if not any(len(row.scores) for row in rows):
-        raise collect.NoRunError(f"no run of the study {study.name} is finished below {folder}")
+            mine = points[(points["configuration"] == cell.title) & (points["game"] == game)]
+            ends = mine[mine["kind"] == "final"].set_index("seed")["frames"]
+            frames = int(ends.max()) if len(ends) else 0
+            mine = mine[mine["seed"].isin(ends[ends == frames].index)]
+            periodic = mine[mine["kind"] == "periodic"]
+            curve = over_seeds(periodic.rename(columns={"seed": "run"}))
+            learning = periodic.groupby("seed")["value"].mean().to_numpy()
+            of_kind = {kind: part["value"].to_numpy() for kind, part in mine.groupby("kind")}
+            scores, expected, collected = (
+                of_kind.get(kind, np.array([])) for kind in ("final", "expected", "collected")
+            )
+            rows.append(
+                Row(
+                    cell.title, game, study.seeds, scores, learning, curve, frames,
+                    _mean(expected), _mean(collected),
+                )
+            )  # fmt: skip
     return rows
 
 
-def _row(study: Study, title: str, game: str, whole: collect.Results) -> Row:
-    """Of the longest runs, if a study was made longer in part."""
-    both = (whole, whole.others or collect.NOTHING)
-    lengths = [
-        run.train_frames for one in both for run in one.runs if run.finished and run.game == game
-    ]
-    frames = max(lengths, default=0)
-    scores: list[float] = []
-    learning: list[float] = []
-    parts: list[pd.DataFrame] = []
-    values: list[pd.Series[float]] = []
-    for results in both:
-        finals, periodic = results.final_scores(), results.periodic()
-        for number, run in enumerate(results.runs):
-            if not run.finished or run.game != game or run.train_frames != frames:
-                continue
-            scores.append(finals.loc[finals["run"] == number, "return"].mean())
-            part = periodic[periodic["run"] == number]
-            learning.append(part["mean"].mean())
-            if (file := run.path / START_VALUES).exists():
-                values.append(_start_values(file))
-            parts.append(
-                pd.DataFrame(
-                    {
-                        "run": len(parts),
-                        "frames": part["step"] * run.frames_per_step,
-                        "value": part["mean"],
-                    }
-                )
-            )
-    curve = over_seeds(pd.concat(parts)) if parts else pd.DataFrame()
-    start = pd.DataFrame(values).mean() if values else {"expected": None, "collected": None}
-    return Row(
-        title, game, study.seeds, np.array(scores), np.array(learning), curve, frames,
-        start["expected"], start["collected"],
-    )  # fmt: skip
+def _read(file: Path) -> pd.DataFrame:
+    try:
+        points = pd.read_csv(io.StringIO(read_text(file)), keep_default_na=False)
+        if tuple(points.columns) != _COLUMNS:
+            raise ValueError(f"the columns are not {','.join(_COLUMNS)}")
+        return points.astype({"seed": "int64", "frames": "int64", "value": "float64"})
+    except (ValueError, OSError) as error:
+        raise RunDirectoryError(f"{file} is damaged: {reason(error)}") from error
 
 
-def _start_values(file: Path) -> "pd.Series[float]":
+def _start_values(file: Path) -> dict[str, float]:
     """Means over the games of a run: ``expected`` and ``collected``."""
     try:
-        return pd.read_csv(io.StringIO(read_text(file)), dtype="float64").mean()
-    except (ValueError, OSError) as error:
+        games = pd.read_csv(io.StringIO(read_text(file)), dtype="float64")
+        return {name: float(games[name].mean()) for name in ("expected", "collected")}
+    except (ValueError, LookupError, OSError) as error:
         raise RunDirectoryError(f"{file} is damaged, remove it: {reason(error)}") from error
 
 

@@ -45,10 +45,10 @@ def add(parser: argparse.ArgumentParser, draw: Draw) -> None:
             return 0
         wanted = chosen(options)
         folder = options.out or places.study(options.study, wanted.name)
-        code, own = 0, f"studies/{wanted.name}"
-        if options.show and folder == places.own(own):
-            folder = places.shown(own)
-            draw(wanted, folder, folder == places.own(own))
+        published, code = places.PUBLISHED / "studies" / wanted.name, 0
+        if options.show and not folder.exists() and published.exists():
+            print(f"Of {published}, published with this project; {folder} is not there.")
+            draw(wanted, published, False)
             return 0
         if not options.show:
             from repro.training import several

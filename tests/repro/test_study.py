@@ -156,6 +156,23 @@ def test_the_table_is_of_the_runs(finished):
 
 
 @pytest.mark.slow
+def test_the_points_alone_give_the_same_table_and_figure(finished, tmp_path, capfd):
+    """As they are published: without the runs."""
+    for name in ("study.toml", "points.csv"):
+        shutil.copy(finished[0] / name, tmp_path)
+    code, out, _ = use(capfd, "study", tmp_path, "--show")
+    assert code == 0
+    assert "Two sizes of a network" in out
+    for name in ("study.csv", "study.svg", "study.png", "points.csv"):
+        assert (tmp_path / name).read_bytes() == (finished[0] / name).read_bytes()
+    points = (tmp_path / "points.csv").read_text()
+    (tmp_path / "points.csv").write_text(points.replace("final", "finial").replace(",2", ",x"))
+    code, _, err = use(capfd, "study", tmp_path, "--show")
+    assert code == 2
+    assert_one_line(err, "points.csv")
+
+
+@pytest.mark.slow
 def test_a_study_goes_on_where_it_stood(finished, tmp_path):
     """Interrupted, all its runs are saved; the same command ends in the same table."""
     whole, _ = finished
