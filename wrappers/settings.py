@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import reprlib
 import typing
 from typing import Any
 
@@ -66,9 +67,9 @@ def check_type(name: str, value: Any, kind: Any, error: type[ValueError]) -> Non
         ValueError: of the kind asked for, naming the field, what it must be, and the value.
     """
     if not _fits(value, kind):
-        raise error(f"{name} must be {_words(kind)}, got {value!r}")
+        raise error(f"{name} must be {_words(kind)}, got {reprlib.repr(value)}")
     if type(value) is int and abs(value) > LARGEST:
-        raise error(f"{name} must be at most {LARGEST:,}, got {value}")
+        raise error(f"{name} must be at most {LARGEST:,}, got {reprlib.repr(value)}")
 
 
 def _check_within(name: str, value: Any, interval: str, error: type[ValueError]) -> None:
