@@ -1,4 +1,4 @@
-"""The run directory: its files, their columns, how they are written, trimmed and read.
+"""The run directory: its files, how they are written, trimmed and read. See also repro.tables.
 
 SUITE/<game>/seed-<n>/ holds
 
