@@ -173,7 +173,9 @@ def another(item):
     kind = typing.get_type_hints(AgentConfig)[item.name]
     if typing.get_origin(kind) is typing.Literal:
         return next(one for one in typing.get_args(kind) if one != item.default)
-    return not item.default if kind is bool else item.default + 1
+    if kind is bool:
+        return not item.default
+    return (7,) if typing.get_origin(kind) is tuple else item.default + 1
 
 
 OTHERS = [item for item in dataclasses.fields(AgentConfig) if item.name not in fast.COVERED]

@@ -358,10 +358,16 @@ def test_a_damaged_marker_is_named_and_not_submitted(tmp_path, capsys, content):
     found = look(tmp_path)["pong", 0]
     assert found.state == "dead"
     assert found.note == "damaged: done.json; its train command makes done.json again"
-    code, out, err = use(capsys, "submit", "pong", "breakout", "--out", tmp_path)
+    reason = f"{run} was finished, and its files are damaged or changed"
+    code, out, err = use(capsys, "submit", "pong", "--out", tmp_path)
     assert (code, out) == (2, "")
-    assert err.startswith(f"repro: {run} was finished, and its files are damaged or changed")
+    assert err.startswith(f"repro: {reason}")
     assert err.count("\n") == 1
+    code, out, err = use(capsys, "submit", "pong", "breakout", "--out", tmp_path)  # not in its way
+    assert code == 0
+    assert "'pong 0'" not in out
+    assert "'breakout 0'" in out
+    assert f"left out: {reason}" in err
 
 
 @pytest.mark.parametrize(
