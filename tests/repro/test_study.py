@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -170,6 +171,22 @@ def test_the_points_alone_give_the_same_table_and_figure(finished, tmp_path, cap
     code, _, err = use(capfd, "study", tmp_path, "--show")
     assert code == 2
     assert_one_line(err, "points.csv")
+
+
+PUBLISHED = sorted((Path(__file__).parents[2] / "results/published/studies").iterdir())
+
+
+@pytest.mark.parametrize("folder", PUBLISHED, ids=lambda folder: folder.name)
+def test_what_is_published_is_made_of_its_points(folder, tmp_path, capfd):
+    assert (folder / "study.toml").read_text() == study.read(folder.name).text
+    for name in ("study.toml", "points.csv"):
+        shutil.copy(folder / name, tmp_path)
+    assert use(capfd, "study", tmp_path, "--show")[0] == 0
+    for name in ("study.csv", "study.md"):
+        assert (tmp_path / name).read_text() == (folder / name).read_text()
+    with (folder / "points.csv").open(newline="") as file:
+        points = list(csv.DictReader(file))
+    assert {len(point["commit"]) for point in points} == {40}
 
 
 @pytest.mark.slow
