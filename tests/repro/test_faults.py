@@ -199,7 +199,7 @@ def test_a_row_that_is_cut_by_a_full_disk_is_mended(whole, capfd, monkeypatch, t
         nonlocal left
         left -= 1
         if left == 0:
-            self._file.write("99,1")
+            self._file.write(b"99,1")
             self._file.flush()
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         append(self, row)
