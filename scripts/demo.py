@@ -42,12 +42,16 @@ def main() -> int:
     )
     options = parser.parse_args()
     out, began = options.out, time.monotonic()
-    cartpole = out / "CartPole-v1" / "seed-0"
-    breakout, pong = (out / name / "seed-0" for name in ("breakout", "pong"))
+    # Three suites, for what is shown together must be of one protocol.
+    suites = {name: out / name for name in ("cartpole", "published", "short")}
+    cartpole = suites["cartpole"] / "CartPole-v1" / "seed-0"
+    breakout = suites["published"] / "breakout" / "seed-0"
+    pong = suites["short"] / "pong" / "seed-0"
 
     heading("1. The agent learns to balance a pole (CartPole-v1)")
     repro(
-        "train", "CartPole-v1", "--preset", "cartpole", "--seed", 0, "--threads", 1, "--out", out
+        "train", "CartPole-v1", "--preset", "cartpole", "--seed", 0, "--threads", 1,
+        "--out", suites["cartpole"],
     )  # fmt: skip
     score = json.loads((cartpole / "done.json").read_text())["mean_return"]
     print(f"mean of 100 games: {score:.1f}; {SOLVED:g} and more is called solved, 500 is perfect")
@@ -66,7 +70,10 @@ def main() -> int:
 
     heading(f"3. A training of your own: Pong for {options.frames:,} frames")
     flags = [word for pair in SHORT.items() for word in pair]
-    repro("train", "pong", "--frames", options.frames, "--threads", 1, "--out", out, *flags)
+    repro(
+        "train", "pong", "--frames", options.frames, "--threads", 1, "--out", suites["short"],
+        *flags,
+    )  # fmt: skip
     print(
         f"{options.frames:,} frames are {options.frames / 2e8:.3%} of the paper's training: it "
         "still plays as at random, near -21. The published Pong run shows its first million."
@@ -76,10 +83,10 @@ def main() -> int:
     print(f"  {picture}   <- CartPole, learned\n  {breakout}/videos/best.mp4   <- Breakout, played")
     print("Next, on what was made here:")
     for words in (
-        f"report {out}",
-        f"tables {out}",
-        f"figures {out}",
-        f"play {cartpole}",
+        f"report {suites['cartpole']}",
+        f"tables {suites['published']}",
+        f"figures {suites['short']}",
+        f"play {breakout} --episode 15 --out breakout.gif",
         f"evaluate {pong} --weights last --episodes 5",
         f"resume {pong} --frames {2 * options.frames}",
     ):
