@@ -3,11 +3,10 @@
 from pathlib import Path
 
 from repro import records
+from repro.config.study import FILE
 
 OURS = Path("results")
 PUBLISHED = OURS / "published"  # committed; no command writes there unless it is told to
-
-STUDY = "study.toml"  # what a study compares; beside its results
 
 
 def own(name: str) -> Path:
@@ -17,7 +16,7 @@ def own(name: str) -> Path:
 
 def study(named: str, name: str) -> Path:
     """The folder of a study's results: the one that was named instead of it, else of its name."""
-    return Path(named) if (Path(named) / STUDY).is_file() else own(f"studies/{name}")
+    return Path(named) if (Path(named) / FILE).is_file() else own(f"studies/{name}")
 
 
 def shown(name: str) -> Path:

@@ -114,7 +114,7 @@ class Table:
         self._file = disk.open_to_append(path)
         self._text = io.StringIO()
         self._writer = csv.DictWriter(self._text, columns, lineterminator="\n")
-        self._written, self._seen = there, disk.state(path)
+        self._written, self._seen = bytearray(there), disk.state(path)
         if not there:
             self._writer.writeheader()
             self._write()
@@ -149,7 +149,7 @@ class Table:
             return
         if not self.path.exists() or disk.read_bytes(self.path) != self._written:
             aside = disk.set_aside(self.path).name if self.path.exists() else "gone"
-            write_atomic(self.path, self._written)
+            write_atomic(self.path, bytes(self._written))
             self._file.close()
             self._file = disk.open_to_append(self.path)
             print(

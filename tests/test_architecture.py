@@ -19,12 +19,12 @@ _FILES = {"config", "system", "storage", "games", "records", "tables", "places"}
 _EXPERIMENT = _FILES | {"dqn", "experiment"}
 ARROWS = {
     "dqn": {"config", "wrappers.state"},
-    "config": {"system", "places", "wrappers.protocol", "wrappers.settings"},
+    "config": {"system", "wrappers.protocol", "wrappers.settings"},
     "system": set(),
     "games": {"wrappers.ids"},
     "tables": {"wrappers.settings"},
     "records": {"system", "tables"},
-    "places": {"records"},
+    "places": {"config", "records"},
     "storage": {
         "__version__",
         "config",

@@ -26,7 +26,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from repro import places
 from repro.config import files, presets
 from repro.config.settings import Config, ConfigError
 from repro.system import disk
@@ -44,6 +43,7 @@ _KEYS = (
     "cells",
 )
 _MOST_CELLS = 1_000
+FILE = "study.toml"  # what a folder of results keeps of its study
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def read(wanted: str) -> Study:
     if wanted in names():
         file = _OURS / f"{wanted}.toml"
     elif file.is_dir():
-        file /= places.STUDY
+        file /= FILE
     elif file.suffix.lower() != ".toml":
         raise ConfigError(
             f"no study named {wanted!r}; there are: {', '.join(names())}; or name a TOML file"
@@ -106,7 +106,7 @@ def read(wanted: str) -> Study:
     try:
         text = disk.read_text(file)
         table = tomllib.loads(text)
-        name = file.parent.resolve().name if file.name == places.STUDY else file.stem
+        name = file.parent.resolve().name if file.name == FILE else file.stem
         return _study(name, table, text)
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise ConfigError(f"{disk.one_line(file)}: {disk.reason(error)}") from error
@@ -115,7 +115,7 @@ def read(wanted: str) -> Study:
 def keep(study: Study, folder: Path) -> None:
     """Leave the study beside its results, so that they can be read, and gone on with."""
     folder.mkdir(parents=True, exist_ok=True)
-    disk.replace(folder / places.STUDY, study.text.encode())
+    disk.replace(folder / FILE, study.text.encode())
 
 
 def _study(name: str, table: Mapping[str, Any], text: str) -> Study:

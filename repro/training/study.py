@@ -13,7 +13,7 @@ from repro.config.parser import make_rare
 from repro.config.study import Study
 from repro.storage.run import Run
 
-INTERRUPTED = 128  # from this exit code on, by a signal
+_INTERRUPTED = 128  # from this exit code on, by a signal
 Draw = Callable[[Study, Path, bool], None]
 
 
@@ -58,14 +58,14 @@ def add(parser: argparse.ArgumentParser, draw: Draw) -> None:
                 runs(wanted, folder), options.device, options.threads, options.jobs,
                 not options.quiet,
             )  # fmt: skip
-        if wanted.start_values and code < INTERRUPTED:
+        if wanted.start_values and code < _INTERRUPTED:
             from repro.evaluation import start_values
 
             for suite, one in runs(wanted, folder):
                 path = records.run_path(suite, one.game, one.seed)
                 if (path / "done.json").exists():
                     start_values.record(path)
-        if code < INTERRUPTED:
+        if code < _INTERRUPTED:
             draw(wanted, folder, True)
         return code
 
@@ -73,11 +73,17 @@ def add(parser: argparse.ArgumentParser, draw: Draw) -> None:
 
 
 def chosen(options: argparse.Namespace) -> Study:
-    """The study that is named, with what the flags change of it."""
+    """The study that is named, with what the flags change of it, and games by their own names.
+
+    Raises:
+        ConfigError, UnknownGameError: if it cannot be.
+    """
     wanted = study.read(options.study)
     changes: dict[str, Any] = {}
-    if options.games:
-        changes["games"] = tuple(options.games)
+    named = options.games or wanted.games
+    if wanted.cells[0].config.environment == "atari":
+        named = [game for name in named for game in _catalogued(name)]
+    changes["games"] = tuple(dict.fromkeys(named))
     if options.seeds:
         changes["seeds"] = options.seeds
     if options.frames:
@@ -88,17 +94,19 @@ def chosen(options: argparse.Namespace) -> Study:
     return dataclasses.replace(wanted, **changes)
 
 
+def _catalogued(name: str) -> list[str]:
+    return list(games.GAMES) if name == "all" else [games.find(name).name]
+
+
 def runs(wanted: Study, folder: Path) -> list[tuple[Path, Run]]:
     """Every training of a study, each with its suite; one seed of all before the next.
 
     Raises:
-        UnknownGameError, ConfigError: if one cannot be.
+        ConfigError: if a game could not be the name of a folder.
     """
-    found = []
-    for seed in range(wanted.seeds):
-        for cell in wanted.cells:
-            for game in wanted.games:
-                atari = cell.config.environment == "atari"
-                name = games.find(game).name if atari else game
-                found.append((folder / cell.folder, Run(name, seed, wanted.preset, cell.config)))
-    return found
+    return [
+        (folder / cell.folder, Run(game, seed, wanted.preset, cell.config))
+        for seed in range(wanted.seeds)
+        for cell in wanted.cells
+        for game in wanted.games
+    ]

@@ -1,5 +1,6 @@
 """A study: from its file through trainings of its own to a table and a figure."""
 
+import argparse
 import csv
 import shutil
 import signal
@@ -16,6 +17,7 @@ from scipy import stats
 
 from repro import config, records
 from repro.config import study
+from repro.training import study as command
 from tests.repro.small import assert_one_line, use
 
 SMALL = """
@@ -255,6 +257,19 @@ def test_a_seed_that_is_missing_is_counted(finished, tmp_path, capfd):
     code, out, _ = use(capfd, "study", tmp_path / "sizes", "--show")
     assert code == 0
     assert "1 trainings are not finished" in out
+
+
+def test_games_are_known_by_any_of_their_names(tmp_path):
+    file = tmp_path / "games.toml"
+    text = SMALL.replace('"cartpole"', '"nature"').replace("frames = 600", "frames = 4_000")
+    named = '["Ms. Pacman", "ALE/Pong-v5", "pong"]'
+    file.write_text(text.replace('["CartPole-v1", "Acrobot-v1"]', named))
+    given = argparse.Namespace(study=str(file), games=None, seeds=None, frames=None)
+    wanted = command.chosen(given)
+    assert wanted.games == ("ms_pacman", "pong")
+    assert {run.game for _, run in command.runs(wanted, tmp_path)} == {"ms_pacman", "pong"}
+    given.games = ["all"]
+    assert len(command.chosen(given).games) == 49
 
 
 def test_a_study_is_submitted_as_an_array_for_each_configuration(plan, tmp_path, capfd):
