@@ -1,5 +1,7 @@
 """What trainings in this process need."""
 
+import signal
+
 import pytest
 import torch
 
@@ -11,3 +13,16 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def signals_as_before():
+    """A command that was stopped leaves signals without effect, for its process is to end.
+
+    In this one that would go on, in the processes that other tests start, too.
+    """
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
